@@ -1,0 +1,246 @@
+"""What a supervisor does between having locked its folder and its end.
+
+nats-server is started (or taken over from a supervisor that was killed) and started again whenever it ends, always on
+the same port; the engine runs in this process and is started again whenever it fails; the folder says where the server
+is as long as both serve. All of it ends together: when told to, when unused, or when the folder is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from jobledger.core.errors import ServerUnavailable
+
+from ..nats.connection import open_connection
+from ..nats.endpoint import Endpoint
+from ..nats.names import DEFAULT_NAMESPACE
+from ..version import installed_version
+from .folder import Credentials, DataFolder, ServerRecord
+from .locks import FileLock
+from .nats_config import ENGINE, SYSTEM, choose_port, is_free
+from .nats_process import NatsServer
+from .probe import HOST
+from .usage import Usage
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 3  # to get ready at first; afterwards there is no end to trying
+_ENGINE_PAUSE = 1.0  # seconds between a failure of the engine and its next start
+_ENGINE_FAREWELL = 5.0  # seconds the engine has to finish what it is at
+_PORT_PATIENCE = 10.0  # seconds to wait until the port of a server that is to come back is free again
+_FOLDER_LOOK = 5.0  # seconds between two looks at whether the folder is still there
+
+
+class Engine(Protocol):
+    """Serves a namespace until `stop` is set and calls `on_ready` when it does, as `adapters.engine.run.run_engine`."""
+
+    def __call__(
+        self,
+        endpoint: Endpoint,
+        namespace: str,
+        *,
+        stop: asyncio.Event,
+        on_ready: Callable[[], None],
+        takeover: bool,
+    ) -> Awaitable[None]: ...
+
+
+class Supervision:
+    """The server of one locked folder.
+
+    Shape:  `lock` is held by this process. `on_ready` is called once, when clients can be served.
+    Units:  `idle` is the seconds without a client after which `run` returns; None for never.
+    """
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        lock: FileLock,
+        *,
+        idle: float | None,
+        on_ready: Callable[[ServerRecord], None],
+        engine: Engine | None = None,
+    ) -> None:
+        self._folder = folder
+        self._lock = lock
+        self._idle = idle
+        self._on_ready = on_ready
+        self._engine = engine
+        self._stop = asyncio.Event()
+        self._credentials = folder.ensure_credentials()
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._server: NatsServer | None = None
+        self._serves = False
+
+    def stop(self) -> None:
+        """Make `run` return soon. To be called in its event loop."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serve until told to stop, unused, or without a folder.
+
+        Errors: ServerUnavailable when nats-server or the engine cannot be brought to serve.
+        """
+        self._folder.unpublish()
+        stopped = asyncio.create_task(self._stop.wait())
+        starting = asyncio.create_task(_bring_up(self._folder, self._credentials))
+        await asyncio.wait({stopped, starting}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return
+        try:
+            self._server = starting.result()
+            engine = asyncio.create_task(self._keep_engine())
+            duties = [engine, *map(asyncio.create_task, (self._keep_server(), self._watch_folder()))]
+            if self._idle is not None:
+                duties.append(asyncio.create_task(self._until_unused(self._idle)))
+            try:
+                ended, _ = await asyncio.wait({stopped, *duties}, return_when=asyncio.FIRST_COMPLETED)
+                for duty in ended:
+                    duty.result()
+            finally:
+                self._folder.unpublish()
+                self._stop.set()
+                await asyncio.wait({engine}, timeout=_ENGINE_FAREWELL)
+                for duty in duties:
+                    duty.cancel()
+                await asyncio.gather(*duties, return_exceptions=True)
+        finally:
+            stopped.cancel()
+            if self._server is not None:
+                await self._server.stop()
+            log.info("stopped")
+
+    async def _keep_engine(self) -> None:
+        run_engine = self._engine or _engine_of_this_package()
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                await run_engine(
+                    self._endpoint(ENGINE, self._credentials.engine),
+                    DEFAULT_NAMESPACE,
+                    stop=self._stop,
+                    on_ready=self._engine_serves,
+                    # Whoever holds the folder's lock runs its only engine: no lease is to be waited for.
+                    takeover=True,
+                )
+                if not self._stop.is_set():
+                    log.warning("the engine ended without being told to, starting it again")
+            except Exception as error:
+                log.exception("the engine failed, starting it again")
+                failures += 1
+                if not self._serves and failures == _ATTEMPTS:
+                    raise ServerUnavailable(f"the engine does not start: {error}") from error
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), _ENGINE_PAUSE)
+
+    async def _keep_server(self) -> None:
+        while True:
+            assert self._server is not None
+            await self._server.ended()
+            log.warning("nats-server (process %s) ended, starting it again", self._server.pid)
+            self._server = await _bring_back(self._folder, self._credentials, self._server.port)
+            if self._serves:
+                self._publish()
+
+    async def _watch_folder(self) -> None:
+        while self._lock.is_in_place():
+            await asyncio.sleep(_FOLDER_LOOK)
+        log.warning("%s was removed", self._folder.path)
+
+    async def _until_unused(self, idle: float) -> None:
+        system = await open_connection(
+            self._endpoint(SYSTEM, self._credentials.system), name="jobledger-supervisor", timeout=10.0
+        )
+        try:
+            usage = Usage(system)
+            while True:
+                await usage.watch(idle)
+                # Whoever comes from here on does not find the server, waits for its end and starts the next one.
+                self._folder.unpublish()
+                if await usage.unused_for(idle):
+                    log.info("unused for %g s", idle)
+                    return
+                self._publish()
+        finally:
+            await system.close()
+
+    def _engine_serves(self) -> None:
+        self._publish()
+        if not self._serves:
+            self._serves = True
+            assert self._server is not None
+            log.info("serving on port %s", self._server.port)
+            self._on_ready(self._described())
+
+    def _publish(self) -> None:
+        self._folder.publish(self._described())
+
+    def _described(self) -> ServerRecord:
+        assert self._server is not None
+        return ServerRecord(
+            host=HOST,
+            port=self._server.port,
+            supervisor_pid=os.getpid(),
+            server_pid=self._server.pid,
+            started_at=self._started_at,
+            version=installed_version(),
+            server_version=self._server.version,
+        )
+
+    def _endpoint(self, user: str, password: str) -> Endpoint:
+        assert self._server is not None
+        return Endpoint(f"nats://{HOST}:{self._server.port}", user=user, password=password)
+
+
+async def _bring_up(folder: DataFolder, credentials: Credentials) -> NatsServer:
+    """Return a server that answers. Errors: ServerUnavailable; when cancelled, no server is left behind."""
+    server = await NatsServer.adopt(folder, credentials)
+    if server is not None:
+        return server
+    for _ in range(_ATTEMPTS):
+        # Chosen anew each time: somebody may have taken the port between the choice and the start.
+        server = await NatsServer.start(folder, credentials, choose_port(folder))
+        try:
+            if await server.ready(credentials):
+                folder.write(folder.port, str(server.port))
+                return server
+        except BaseException:
+            await server.stop()
+            raise
+    raise ServerUnavailable(f"nats-server ended at its start, {_ATTEMPTS} times: {folder.log} says why")
+
+
+async def _bring_back(folder: DataFolder, credentials: Credentials, port: int) -> NatsServer:
+    """Return a new server on the port of one that ended. Errors: ServerUnavailable when the port is lost."""
+    until = time.monotonic() + _PORT_PATIENCE
+    pause = 0.1
+    while True:
+        if is_free(port):
+            server = await NatsServer.start(folder, credentials, port)
+            try:
+                if await server.ready(credentials):
+                    return server
+            except BaseException:
+                await server.stop()
+                raise
+            log.error("nats-server ended at its start")
+            pause = min(5.0, pause * 2)
+        elif time.monotonic() > until:
+            # Connected clients know only this port; a fresh start of everything is what can help them.
+            raise ServerUnavailable(f"another program took port {port} while nats-server was away")
+        await asyncio.sleep(pause)
+
+
+def _engine_of_this_package() -> Engine:
+    from ..engine.run import run_engine
+
+    return run_engine

@@ -1,0 +1,92 @@
+"""The jobs in the engine's memory: read from the log when asked for, forgotten once settled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+from nats.aio.client import Client
+
+from jobledger.core.errors import DamagedLog
+from jobledger.core.job import Job, evolve
+from jobledger.core.lifecycle import LifecycleError
+
+from ..nats.log import read_job
+from ..nats.names import Names
+from ..protocol import JobStatus
+from .live import LiveJob
+
+#: settled jobs of which the last status is kept, so that whoever waited for one need not have it read again
+_REMEMBERED = 10_000
+
+
+class LiveJobs:
+    """Every job this engine has in memory, by id."""
+
+    def __init__(self, client: Client, names: Names) -> None:
+        self._client = client
+        self._names = names
+        self._live: dict[str, LiveJob] = {}
+        self._loading: dict[str, asyncio.Task[LiveJob | None]] = {}
+        self._settled: OrderedDict[str, JobStatus] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def ids(self) -> list[str]:
+        return list(self._live)
+
+    def get(self, job_id: str) -> LiveJob | None:
+        """Return the job if it is in memory."""
+        return self._live.get(job_id)
+
+    def create(self, job_id: str) -> LiveJob:
+        """Return a job that is taken to be new. If it is not, its first append is refused and it will be read."""
+        live = self._live[job_id] = LiveJob(Job(job_id))
+        return live
+
+    async def load(self, job_id: str) -> LiveJob | None:
+        """Return the job, reading it from the log if need be, or None if the log has no such job.
+
+        Errors: DamagedLog; ServerUnavailable.
+        """
+        live = self._live.get(job_id)
+        if live is not None:
+            return live
+        task = self._loading.get(job_id)
+        if task is None:
+            task = self._loading[job_id] = asyncio.create_task(self._read(job_id))
+            task.add_done_callback(lambda _: self._loading.pop(job_id, None))
+        return await asyncio.shield(task)
+
+    async def _read(self, job_id: str) -> LiveJob | None:
+        commits = await read_job(self._client, self._names, job_id)
+        if not commits or job_id in self._live:
+            return self._live.get(job_id)
+        job = Job(job_id)
+        for stored in commits:
+            try:
+                for event in stored.commit.events:
+                    evolve(job, event, stored.commit.at)
+            except LifecycleError as error:
+                raise DamagedLog(job_id, stored.position, str(error)) from error
+        live = self._live[job_id] = LiveJob(job, commits[-1])
+        return live
+
+    def forget(self, live: LiveJob) -> None:
+        """Drop the job from memory; the log has it."""
+        live.dead = True
+        if self._live.get(live.job.id) is live:
+            del self._live[live.job.id]
+
+    def settle(self, live: LiveJob, status: JobStatus) -> None:
+        """Forget a settled job of which everything is in the log, but for its status."""
+        self.forget(live)
+        self._settled[live.job.id] = status
+        self._settled.move_to_end(live.job.id)
+        if len(self._settled) > _REMEMBERED:
+            self._settled.popitem(last=False)
+
+    def settled_status(self, job_id: str) -> JobStatus | None:
+        """Return the last status of a job that settled here and is not in memory any more."""
+        return None if job_id in self._live else self._settled.get(job_id)

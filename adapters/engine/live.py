@@ -1,0 +1,59 @@
+"""One job in the engine's memory: its state, which may be ahead of the log, and what is still to be written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import NamedTuple
+
+from jobledger.core.codec import NO_PREVIOUS
+from jobledger.core.events import Event
+from jobledger.core.job import Job
+
+from ..nats.log import StoredCommit
+
+
+class SpecKey(NamedTuple):
+    """What a runner must offer to run a task of one kind."""
+
+    cluster: str
+    name: str
+    major: int
+    minor: int
+
+
+class LiveJob:
+    """A job this engine works on.
+
+    Decisions are applied to `job` at once and gather in `decisions` until the commit before them is
+    acknowledged; then all of them become the next commit. Nobody is told of a decision before its commit is
+    acknowledged. If that fails the whole object is thrown away and the job is read again from the log.
+    """
+
+    def __init__(self, job: Job, last: StoredCommit | None = None) -> None:
+        self.job = job
+        self.position = last.position if last else 0  #: of the last acknowledged commit
+        self.version = last.version if last else 0
+        self.digest = last.digest if last else NO_PREVIOUS
+        self.decisions: deque[list[Event]] = deque()  #: not yet written
+        self.at = 0  #: the time of the commit that gathers
+        self.writing = False
+        self.decided = 0  #: how many decisions were made
+        self.durable = 0  #: how many of them are acknowledged
+        self.waiting: deque[tuple[int, asyncio.Future[None]]] = deque()  #: who waits for how many to be durable
+        self.keys: set[SpecKey] = set()  #: where the dispatcher lists this job
+        self.dead = False  #: thrown away: whoever still holds it must ask for the job again
+
+    def written(self) -> asyncio.Future[None]:
+        """Return what is done once every decision made so far is acknowledged."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.durable == self.decided:
+            future.set_result(None)
+        else:
+            self.waiting.append((self.decided, future))
+        return future
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything decided is in the log."""
+        return self.durable == self.decided

@@ -1,0 +1,116 @@
+"""The engine as a process runs it: own the namespace, bring its live jobs back, serve; from the start again after any doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+
+from jobledger.core.errors import ServerUnavailable
+
+from ..nats.connection import Endpoint, connect
+from ..nats.names import Names
+from ..nats.streams import ensure_log
+from .ownership import Ownership
+from .recovery import find_live_jobs, save
+from .service import Engine
+
+log = logging.getLogger(__name__)
+
+DEFAULT_LEASE = 15.0  # seconds; long enough for a runner's machine to swap or to stop for a collection
+_CHECKPOINT_EVERY = 60.0  # seconds
+
+
+async def run_engine(
+    endpoint: Endpoint,
+    namespace: str,
+    *,
+    stop: asyncio.Event,
+    on_ready: Callable[[], None],
+    lease: float = DEFAULT_LEASE,
+    takeover: bool = False,
+) -> None:
+    """Serve `namespace` until `stop` is set. Where another engine owns it, stand by until that one is gone.
+
+    Units:  `lease` is the seconds a runner may be silent before its claims expire.
+    Shape:  `takeover` owns the namespace at once: for a caller who knows that the engine before it is dead.
+    Errors: as `connect` and `ensure_log`, at the start. Later the engine waits for a server that is away.
+    """
+    names = Names(namespace)
+    engine_id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+    disturbed = asyncio.Event()
+    client = await connect(
+        endpoint, name=f"jobledger engine {namespace}", on_lost=disturbed.set, on_back=disturbed.set
+    )
+    try:
+        await ensure_log(client.jetstream(), names)
+        while not stop.is_set():
+            await _until_connected(client, stop)
+            disturbed.clear()
+            try:
+                await _serve(client, names, engine_id, stop, disturbed, on_ready, lease, takeover)
+            except (nats.errors.Error, nats.js.errors.Error, ServerUnavailable, OSError) as error:
+                log.warning("engine %s starts over: %s", engine_id, error or type(error).__name__)
+                await _wait_any(stop, timeout=0.2)
+    finally:
+        await client.close()
+
+
+async def _serve(
+    client: Client,
+    names: Names,
+    engine_id: str,
+    stop: asyncio.Event,
+    disturbed: asyncio.Event,
+    on_ready: Callable[[], None],
+    lease: float,
+    takeover: bool,
+) -> None:
+    """Own the namespace and serve it until told to stop, or until the connection or the ownership was in doubt."""
+    ownership = Ownership(client, names, engine_id)
+    acquiring = asyncio.ensure_future(ownership.acquire(takeover=takeover))
+    await _wait_any(stop, disturbed, acquiring)
+    if not acquiring.done():
+        acquiring.cancel()
+        return
+    engine = Engine(client, names, engine_id=engine_id, lease=lease)
+    try:
+        checkpoint = await find_live_jobs(client, names)
+        await engine.start(checkpoint.live)
+        log.info("engine %s serves %s with %d live jobs", engine_id, names.namespace, len(engine.jobs))
+        on_ready()
+        while not (stop.is_set() or disturbed.is_set() or ownership.lost.is_set()):
+            await save(client, names, checkpoint)
+            await _wait_any(stop, disturbed, ownership.lost, timeout=_CHECKPOINT_EVERY)
+            if not (stop.is_set() or disturbed.is_set()):
+                checkpoint = await find_live_jobs(client, names)
+    finally:
+        await engine.stop()
+        await ownership.release()
+
+
+async def _until_connected(client: Client, stop: asyncio.Event) -> None:
+    while not client.is_connected and not stop.is_set():
+        await _wait_any(stop, timeout=0.05)
+
+
+async def _wait_any(*events: asyncio.Event | asyncio.Future[None], timeout: float | None = None) -> None:
+    """Return when one of these happens, or after `timeout` seconds."""
+    waits = [asyncio.ensure_future(e.wait()) if isinstance(e, asyncio.Event) else e for e in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for event, wait in zip(events, waits, strict=True):
+            if isinstance(event, asyncio.Event):
+                wait.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await wait
+
+

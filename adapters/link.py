@@ -1,0 +1,153 @@
+"""A client's or runner's line to the engine: ask until there is an answer, whatever dies in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from jobledger.core.errors import ServerUnavailable
+
+from . import protocol as p
+from .nats.connection import Endpoint, connect
+from .nats.names import Names
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 0.02  # seconds before the first repetition; doubled up to _LONGEST_PAUSE
+_LONGEST_PAUSE = 0.5
+_AWAY = 1.0  # seconds without a connection after which the server is looked for, or started, again
+
+
+class Link:
+    """One connection, made anew where need be.
+
+    `resolve` finds the server, and starts it where it is the embedded one and not running; it may block.
+    """
+
+    def __init__(self, resolve: Callable[[], Endpoint], names: Names, name: str) -> None:
+        self._resolve = resolve
+        self._name = name
+        self.names = names
+        self._client: Client | None = None
+        self._endpoint: Endpoint | None = None
+        self._disturbed: asyncio.Future[None] | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def nc(self) -> Client:
+        """The connection. Errors: ServerUnavailable before `open` and after `close`."""
+        if self._client is None:
+            raise ServerUnavailable("this client is closed, or was not opened yet")
+        return self._client
+
+    async def open(self) -> None:
+        """Find the server and connect. Errors: as `resolve` and `connect`."""
+        async with self._opening:
+            if self._client is None:
+                await self._connect(await asyncio.to_thread(self._resolve))
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        self._disturb()
+        if client is not None:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await client.close()
+
+    async def ask(
+        self,
+        subject: str,
+        payload: bytes | Callable[[int], bytes],
+        *,
+        timeout: float,
+        patience: float,
+    ) -> p.Reply:
+        """Send a request, again and again until it is answered, and return the answer: never `Unavailable`.
+
+        Shape:  where `payload` is callable it makes the request from the number of tries before it.
+        Units:  `timeout` is seconds for one try, `patience` for all of them; may be infinite.
+        Errors: ServerUnavailable when patience is at its end.
+        """
+        began = time.monotonic()
+        pause = _FIRST_PAUSE
+        tries = 0
+        while True:
+            connected = True
+            data = payload(tries) if callable(payload) else payload
+            tries += 1
+            try:
+                reply = p.decode_reply(await self._request(subject, data, timeout))
+            except (nats.errors.Error, OSError, TimeoutError, _Disturbed) as error:
+                problem = str(error) or f"no answer within {timeout:g} s"
+                if isinstance(error, nats.errors.NoRespondersError):
+                    problem = "no engine serves this namespace"
+                connected = False
+            else:
+                if not isinstance(reply, p.Unavailable):
+                    return reply
+                problem = reply.message
+            left = patience - (time.monotonic() - began)
+            if left <= 0:
+                raise ServerUnavailable(
+                    f"no answer from the engine for {patience:g} s: {problem}. What was asked for may or may not have "
+                    "happened; asking again is safe. Check that the server and an engine run (jobledger server status)"
+                )
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            if not connected:
+                await self._revive(left)
+
+    async def _request(self, subject: str, data: bytes, timeout: float) -> bytes:
+        """One try, given up at once when the connection breaks or an engine begins to serve."""
+        if self._disturbed is None or self._disturbed.done():
+            self._disturbed = asyncio.get_running_loop().create_future()
+        disturbed = self._disturbed
+        request = asyncio.ensure_future(self.nc.request(subject, data, timeout=timeout))
+        try:
+            await asyncio.wait((request, disturbed), return_when=asyncio.FIRST_COMPLETED)
+            if request.done():
+                return request.result().data
+            raise _Disturbed("the connection broke, or the engine was replaced, before the answer came")
+        finally:
+            if not request.done():
+                request.cancel()
+                with contextlib.suppress(asyncio.CancelledError, nats.errors.Error, TimeoutError):
+                    await request
+
+    async def _revive(self, patience: float) -> None:
+        """Make sure that there is a server, and a connection to it."""
+        async with self._opening:
+            client = self.nc
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(_AWAY, patience)):
+                    while not client.is_connected:
+                        await asyncio.sleep(0.02)
+            try:
+                endpoint = await asyncio.to_thread(self._resolve)
+                if endpoint != self._endpoint or client.is_closed:
+                    await self._connect(endpoint)
+                    await client.close()
+            except ServerUnavailable as error:
+                log.info("%s: %s", self._name, error)
+
+    async def _connect(self, endpoint: Endpoint) -> None:
+        client = await connect(endpoint, name=self._name, on_lost=self._disturb)
+        await client.subscribe(self.names.hello, cb=self._greeted)
+        self._client, self._endpoint = client, endpoint
+
+    async def _greeted(self, message: Msg) -> None:
+        self._disturb()
+
+    def _disturb(self) -> None:
+        if self._disturbed is not None and not self._disturbed.done():
+            self._disturbed.set_result(None)
+
+
+class _Disturbed(Exception):
+    """The answer will not come."""

@@ -1,0 +1,245 @@
+"""The one way to open a connection: it never stops reconnecting, and a server that cannot serve is found out at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from os import fspath
+from typing import Any
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+
+from jobledger.core.errors import ArgumentError, JobLedgerError, ServerUnavailable, ServerUnsuitable
+
+from .endpoint import Endpoint
+
+__all__ = ["MINIMUM_VERSION", "Endpoint", "connect", "open_connection"]
+
+log = logging.getLogger(__name__)
+# A program that set up no logging must not find reconnects on its stderr.
+log.addHandler(logging.NullHandler())
+
+#: atomic batches, on which commits across jobs rest, came with this one
+MINIMUM_VERSION = (2, 12, 0)
+RECONNECT_WAIT = 0.2  # seconds between two attempts at one server
+PING_INTERVAL = 10  # seconds; a dead peer is noticed after two unanswered pings
+PENDING_SIZE = 64 * 1024 * 1024  # bytes kept while the server is away
+FIRST_CONNECT = 3.0  # seconds in which the first connection must come about
+
+# JetStream API error codes: not enabled on the server, not enabled for the account; no leader at the moment
+_NOT_ENABLED = (10076, 10039)
+_NO_LEADER = 10008
+
+
+async def connect(
+    endpoint: Endpoint,
+    *,
+    name: str,
+    timeout: float = FIRST_CONNECT,
+    on_lost: Callable[[], None] | None = None,
+    on_back: Callable[[], None] | None = None,
+) -> Client:
+    """Return a connection to a server proven able to hold the log. It reconnects for ever; `name` labels it there.
+
+    Shape:  `on_lost` and `on_back` are called as the connection breaks and as it stands again.
+    Units:  `timeout` is seconds for the first connection and the checks together.
+    Errors: ServerUnavailable when nobody answers or the credentials are refused, ServerUnsuitable when the server
+            is too old or has no JetStream, ArgumentError when a file the endpoint names cannot be used.
+    """
+    started = time.monotonic()
+    client = await open_connection(endpoint, name=name, timeout=timeout, on_lost=on_lost, on_back=on_back)
+    try:
+        _check_version(client, endpoint)
+        # At least a second: a server reached at the last moment still gets to answer.
+        await _check_jetstream(client, endpoint, max(1.0, timeout - (time.monotonic() - started)))
+    except BaseException:
+        await client.close()
+        raise
+    return client
+
+
+async def open_connection(
+    endpoint: Endpoint,
+    *,
+    name: str,
+    timeout: float = FIRST_CONNECT,
+    on_lost: Callable[[], None] | None = None,
+    on_back: Callable[[], None] | None = None,
+) -> Client:
+    """Return a connection to any NATS server, unchecked: for accounts that hold no log. Errors: as `connect`."""
+    options = _options(endpoint)
+    client = Client()
+    first = _FirstConnect(several=len(endpoint.urls) > 1)
+    connected = False
+
+    async def on_error(error: Exception) -> None:
+        if not connected:
+            first.failed(error)
+        log.info("connection %s: %s", name, error or type(error).__name__)
+
+    async def on_disconnected() -> None:
+        log.info("connection %s: lost", name)
+        if on_lost is not None:
+            on_lost()
+
+    async def on_reconnected() -> None:
+        log.info("connection %s: back", name)
+        if on_back is not None:
+            on_back()
+
+    try:
+        async with asyncio.timeout(timeout):
+            await client.connect(
+                list(endpoint.urls),
+                name=name,
+                error_cb=on_error,
+                disconnected_cb=on_disconnected,
+                reconnected_cb=on_reconnected,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=RECONNECT_WAIT,  # type: ignore[arg-type]  # any number of seconds is fine
+                ping_interval=PING_INTERVAL,
+                pending_size=PENDING_SIZE,
+                **options,
+            )
+    except BaseException as error:
+        # Whatever state the attempt stopped in, its socket is to be closed.
+        with contextlib.suppress(Exception):
+            await client.close()
+        if isinstance(error, ImportError):
+            raise ServerUnsuitable(
+                f"cannot use the credentials for {endpoint.shown}: {error}. Install it: pip install nkeys"
+            ) from error
+        if isinstance(error, _Hopeless):
+            raise _unavailable(endpoint, error.cause, timeout) from error.cause
+        if isinstance(error, TimeoutError | OSError | nats.errors.Error):
+            raise _unavailable(endpoint, first.last or error, timeout) from error
+        raise
+    connected = True
+    return client
+
+
+class _Hopeless(Exception):
+    """Leaves nats-py's endless first connect: trying again cannot help."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class _FirstConnect:
+    """Judges the errors of the first connect.
+
+    With endless reconnect nats-py also tries for ever to connect at first, and only what its error callback raises
+    ends that early. Errors that more patience may mend (a server just starting) are left to the timeout.
+    """
+
+    def __init__(self, *, several: bool) -> None:
+        self._several = several
+        self.last: Exception | None = None
+
+    def failed(self, error: Exception) -> None:
+        self.last = error
+        if isinstance(error, ssl.SSLError) or _refuses_login(error):
+            raise _Hopeless(error)
+        # An unknown host name: with several servers another one may be known.
+        if isinstance(error, socket.gaierror) and not self._several:
+            raise _Hopeless(error)
+
+
+def _refuses_login(error: BaseException) -> bool:
+    return isinstance(error, nats.errors.Error) and "authorization" in str(error).lower()
+
+
+def _unavailable(endpoint: Endpoint, error: BaseException, timeout: float) -> JobLedgerError:
+    where = endpoint.shown
+    if _refuses_login(error):
+        return ServerUnavailable(
+            f"the NATS server at {where} refused the login"
+            f"{'' if endpoint.user is None else f' of user {endpoint.user!r}'}: "
+            "check user and password, token or credentials file"
+        )
+    if isinstance(error, ssl.SSLError):
+        return ServerUnavailable(
+            f"no secure connection to the NATS server at {where}: {error}. "
+            "Check the certificate authority (tls_ca) and the host name"
+        )
+    reason = str(error) or f"no answer within {timeout:g} s"
+    return ServerUnavailable(
+        f"no NATS server answers at {where}: {reason}. "
+        "Check the address and that the server runs; without an address the embedded server is used"
+    )
+
+
+def _options(endpoint: Endpoint) -> dict[str, Any]:
+    """Return what `Client.connect` is to be given besides the addresses."""
+    options: dict[str, Any] = {}
+    if endpoint.user is not None:
+        options["user"], options["password"] = endpoint.user, endpoint.password
+    if endpoint.token is not None:
+        options["token"] = endpoint.token
+    if endpoint.credentials is not None:
+        path = fspath(endpoint.credentials)
+        try:
+            with open(path, "rb"):
+                options["user_credentials"] = path
+        except OSError as error:
+            raise ArgumentError(f"cannot read the credentials file {path}: {error.strerror}") from error
+    if endpoint.tls_ca is not None or endpoint.tls_cert is not None:
+        try:
+            context = ssl.create_default_context(cafile=endpoint.tls_ca)
+            if endpoint.tls_cert is not None:
+                context.load_cert_chain(endpoint.tls_cert, endpoint.tls_key)
+        except OSError as error:  # ssl.SSLError is one
+            raise ArgumentError(f"cannot use the TLS files of the endpoint: {error}") from error
+        options["tls"] = context
+    if endpoint.tls_hostname is not None:
+        options["tls_hostname"] = endpoint.tls_hostname
+    return options
+
+
+def _check_version(client: Client, endpoint: Endpoint) -> None:
+    shown = repr(client.connected_server_version)  # <nats server v2.15.1>
+    found = re.search(r"v(\d+)\.(\d+)\.(\d+)", shown)
+    if found is None or tuple(map(int, found.groups())) < MINIMUM_VERSION:
+        version = ".".join(found.groups()) if found else "unknown"
+        needed = ".".join(map(str, MINIMUM_VERSION))
+        raise ServerUnsuitable(
+            f"the NATS server at {endpoint.shown} has version {version}, {needed} or newer is needed: "
+            "upgrade it, or leave the address out to use the embedded server"
+        )
+
+
+async def _check_jetstream(client: Client, endpoint: Endpoint, timeout: float) -> None:
+    until = time.monotonic() + timeout
+    while True:
+        left = until - time.monotonic()
+        try:
+            await client.jetstream(timeout=max(0.1, left)).account_info()
+            return
+        except nats.js.errors.APIError as error:
+            if error.err_code == _NO_LEADER and left > 0:  # a cluster that is just electing one
+                await asyncio.sleep(0.1)
+                continue
+            if error.err_code is None or error.err_code in _NOT_ENABLED:
+                raise ServerUnsuitable(
+                    f"the NATS server at {endpoint.shown} has no JetStream for this account: "
+                    "start it with a jetstream block in its configuration (or -js), and enable it for the account"
+                ) from error
+            raise ServerUnsuitable(
+                f"JetStream on the NATS server at {endpoint.shown} is not usable: {error.description}"
+            ) from error
+        except (nats.errors.Error, OSError) as error:
+            # A denied subject is told in an error of its own; the request itself just stays unanswered.
+            why = client.last_error or error
+            raise ServerUnavailable(
+                f"JetStream on the NATS server at {endpoint.shown} did not answer: {why}. "
+                "Check that this user may publish to $JS.API.> and subscribe to _INBOX.>"
+            ) from error

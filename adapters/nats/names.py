@@ -1,0 +1,41 @@
+"""Every stream and subject name, derived from the namespace in one place."""
+
+from __future__ import annotations
+
+import re
+
+DEFAULT_NAMESPACE = "default"
+_NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Names:
+    """The streams and subjects of one namespace.
+
+    >>> Names("default").log_subject("0190-…")
+    'jobledger.default.log.0190-…'
+    """
+
+    def __init__(self, namespace: str = DEFAULT_NAMESPACE) -> None:
+        if not _NAMESPACE.fullmatch(namespace):
+            raise ValueError(
+                f"namespace {namespace!r} is not usable in a subject: "
+                "use 1 to 64 letters, digits, dashes or underscores"
+            )
+        self.namespace = namespace
+        self.prefix = f"jobledger.{namespace}"
+        #: the stream of all commits, one subject per job
+        self.log_stream = f"jobledger-{namespace}-log"
+        self.log_subjects = f"{self.prefix}.log.*"
+        #: requests to the engine that owns the namespace
+        self.command = f"{self.prefix}.command"
+        self.exchange = f"{self.prefix}.exchange"
+        self.heartbeat = f"{self.prefix}.heartbeat"
+        #: an engine says here that it has begun to serve: whoever waits for an answer asks again at once
+        self.hello = f"{self.prefix}.hello"
+        #: key-value bucket in which an engine holds its ownership lease
+        self.engines_bucket = f"jobledger-{namespace}-engines"
+        #: key-value bucket in which an engine notes which jobs are live, so that a restart scans less
+        self.checkpoints_bucket = f"jobledger-{namespace}-checkpoints"
+
+    def log_subject(self, job_id: str) -> str:
+        return f"{self.prefix}.log.{job_id}"

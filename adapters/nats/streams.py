@@ -1,0 +1,117 @@
+"""What a stream must be set to, so that the log keeps its promises; and making sure that it is.
+
+A stream that loses old messages, lets others delete, or drops on overflow instead of refusing would still look like
+a log until the day it is replayed. So settings are checked whenever a stream is opened, not only when it is made.
+"""
+
+from __future__ import annotations
+
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import APIError, NotFoundError
+
+from .names import Names
+
+_IN_USE_WITH_OTHER_SETTINGS = 10058
+
+#: compared with an existing stream. Not among them: `max_bytes` and `max_msg_size` (an operator's choice; a full log
+#: refuses, it never forgets), placement, compression, and `num_replicas`, of which there may be more than asked for
+_CHECKED = (
+    "subjects",
+    "storage",
+    "retention",
+    "discard",
+    "discard_new_per_subject",
+    "max_age",
+    "max_msgs",
+    "max_msgs_per_subject",
+    "allow_direct",
+    "allow_atomic",
+    "allow_msg_ttl",
+    "allow_rollup_hdrs",
+    "deny_delete",
+    "deny_purge",
+    "no_ack",
+    "sealed",
+    "subject_transform",
+    "mirror",
+    "sources",
+)
+
+
+class StreamSettingsError(Exception):
+    """A stream cannot be made, or exists with settings under which it could not be trusted."""
+
+
+def log_settings(stream: str, subjects: list[str], *, replicas: int = 1) -> StreamConfig:
+    """Return the settings of a stream that keeps every message it has acknowledged, in order, for good."""
+    return StreamConfig(
+        name=stream,
+        subjects=subjects,
+        storage=StorageType.FILE,
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.NEW,
+        max_age=0,
+        max_msgs=-1,
+        max_bytes=-1,
+        max_msgs_per_subject=-1,
+        allow_direct=True,
+        allow_atomic=True,
+        allow_msg_ttl=False,
+        deny_delete=True,
+        deny_purge=True,
+        num_replicas=replicas,
+    )
+
+
+async def ensure_log(js: JetStreamContext, names: Names, replicas: int = 1) -> None:
+    """Make the namespace's log stream, or check the one that exists.
+
+    Errors: StreamSettingsError, naming the setting that differs.
+    """
+    await ensure_stream(js, log_settings(names.log_stream, [names.log_subjects], replicas=replicas))
+
+
+async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> None:
+    """Make the stream, or check that the existing one has the wanted settings; it is never changed.
+
+    Errors: StreamSettingsError, naming the setting that differs.
+    """
+    assert wanted.name is not None
+    try:
+        existing = (await js.stream_info(wanted.name)).config
+    except NotFoundError:
+        try:
+            existing = (await js.add_stream(wanted)).config
+        except APIError as error:
+            if error.err_code != _IN_USE_WITH_OTHER_SETTINGS:
+                raise StreamSettingsError(
+                    f"stream {wanted.name!r} on subjects {wanted.subjects} cannot be made: {error.description} "
+                    f"(JetStream error {error.err_code})"
+                ) from error
+            # somebody else made it in this very moment
+            existing = (await js.stream_info(wanted.name)).config
+    _check(existing, wanted)
+
+
+def _check(existing: StreamConfig, wanted: StreamConfig) -> None:
+    for setting in _CHECKED:
+        want, have = _plain(getattr(wanted, setting)), _plain(getattr(existing, setting))
+        if have != want:
+            raise StreamSettingsError(
+                f"stream {wanted.name!r} has {setting} = {have!r}, but must have {want!r}: "
+                "use another stream, or change the setting where the server allows it (`nats stream edit`); "
+                "settings named allow_atomic need nats-server 2.12 or newer"
+            )
+    if (existing.num_replicas or 1) < (wanted.num_replicas or 1):
+        raise StreamSettingsError(
+            f"stream {wanted.name!r} has num_replicas = {existing.num_replicas}, but must have at least "
+            f"{wanted.num_replicas}: change it (`nats stream edit --replicas`), or ask for fewer"
+        )
+
+
+def _plain(value: object) -> object:
+    """Return the value with the several spellings of "not set" made one."""
+    if isinstance(value, list):
+        value = sorted(map(str, value))
+    return value or None

@@ -1,0 +1,139 @@
+"""What clients, runners and the engine say to each other over NATS requests: MessagePack arrays.
+
+| subject (`Names`) | request | reply |
+|---|---|---|
+| `command` | a `core.commands` request, or `FollowJob` | `Reply` |
+| `exchange` | `Exchange` | `Reply` with `Exchanged` |
+| `heartbeat` | `Heartbeat` | `Reply` with `HeartbeatSeen` |
+
+Every request may be sent again after a lost answer: commands and reports are idempotent, and an exchange that says
+what the runner `holds` gets back what it does not know it was given.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from jobledger.core.commands import CancelJob, Report, RetryJob, SubmitJob
+from jobledger.core.submission import TaskSpec
+
+
+class AttemptRef(NamedTuple):
+    """One attempt of one task."""
+
+    job_id: str
+    task: int
+    attempt: int
+
+
+# -- requests ---------------------------------------------------------------------------------------------------
+
+
+class FollowJob(msgspec.Struct, array_like=True, frozen=True, tag=50):
+    """Answer as soon as the job has a version above `after`, or is settled where `settled` is asked for."""
+
+    job_id: str
+    after: int = 0  #: version the asker has seen
+    settled: bool = False  #: only a settled job is news
+    wait: float = 10.0  #: seconds after which to answer anyway
+
+
+class Exchange(msgspec.Struct, array_like=True, frozen=True):
+    """A runner reports what it finished and asks for more."""
+
+    runner: str  #: unique to the runner's process and start
+    cluster: str
+    identifiers: list[tuple[str, int, int]]  #: name, major, minor of each registered task class
+    reports: list[Report] = []
+    limit: int = 0  #: how many tasks it can take
+    wait: float = 0.0  #: seconds to hold the request open while nothing is ready; 0: answer at once
+    holds: list[AttemptRef] | None = None  #: after a lost answer: every attempt it knows it has
+
+
+class Heartbeat(msgspec.Struct, array_like=True, frozen=True):
+    """A sign of life, which extends the runner's lease."""
+
+    runner: str
+    holds: list[AttemptRef]  #: every attempt it has claimed and not reported
+
+
+CommandRequest: TypeAlias = SubmitJob | CancelJob | RetryJob | FollowJob
+
+
+# -- replies ----------------------------------------------------------------------------------------------------
+
+
+class Refused(msgspec.Struct, array_like=True, frozen=True, tag=1):
+    """The request is not possible; asking again will not help. Codes: `core.decisions.Refusal`."""
+
+    code: str
+    message: str
+
+
+class Unavailable(msgspec.Struct, array_like=True, frozen=True, tag=2):
+    """The log could not be written just now. Nothing is known to have happened: send the same request again."""
+
+    message: str
+
+
+class Done(msgspec.Struct, array_like=True, frozen=True, tag=3):
+    """A command took effect, or had done so before."""
+
+    position: int  #: of the job's newest commit in the log
+    version: int  #: of the job
+    count: int = 0  #: tasks rescheduled by a retry; 1 if this cancel halted the job
+
+
+class JobStatus(msgspec.Struct, array_like=True, frozen=True, tag=4):
+    """Where a job stands."""
+
+    position: int
+    version: int
+    state: int  #: a JobState value
+    settled: bool
+    counts: list[int]  #: tasks by TaskState value
+
+
+class ClaimedTask(NamedTuple):
+    task: int
+    attempt: int
+    spec: int  #: index into `ClaimedJob.specs`
+    input: bytes
+
+
+class ClaimedJob(msgspec.Struct, array_like=True, frozen=True):
+    """Tasks of one job that were claimed for the runner, in the order in which to run them."""
+
+    job_id: str
+    job_name: str
+    specs: list[TaskSpec]
+    tasks: list[ClaimedTask]
+
+
+class RefusedReport(NamedTuple):
+    index: int  #: in `Exchange.reports`
+    code: str
+    message: str
+
+
+class Exchanged(msgspec.Struct, array_like=True, frozen=True, tag=5):
+    """Every report not listed as refused is in the log."""
+
+    refused: list[RefusedReport]
+    jobs: list[ClaimedJob]
+    lease: float  #: seconds without a sign of life after which the claims expire
+
+
+class HeartbeatSeen(msgspec.Struct, array_like=True, frozen=True, tag=6):
+    lost: list[AttemptRef]  #: attempts the runner holds which are over: someone else has them, or nobody may
+
+
+Reply: TypeAlias = Refused | Unavailable | Done | JobStatus | Exchanged | HeartbeatSeen
+
+encode = msgspec.msgpack.Encoder().encode
+decode_command = msgspec.msgpack.Decoder(CommandRequest).decode
+decode_exchange = msgspec.msgpack.Decoder(Exchange).decode
+decode_heartbeat = msgspec.msgpack.Decoder(Heartbeat).decode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode

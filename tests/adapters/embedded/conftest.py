@@ -1,0 +1,98 @@
+"""Data folders whose processes end with their test, and bare NATS servers to compare with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.waiting import eventually
+
+from jobledger.adapters.embedded.folder import DataFolder
+from jobledger.adapters.embedded.nats_process import find_program
+from jobledger.adapters.embedded.processes import command_of, end_process
+from jobledger.adapters.embedded.start import stop_server
+
+
+@dataclass(frozen=True)
+class Home:
+    """A data folder under test, and a view of its processes that trusts no file in it."""
+
+    path: Path
+
+    @property
+    def data(self) -> DataFolder:
+        return DataFolder.locate(self.path)
+
+    def supervisors(self) -> list[int]:
+        return _pids(lambda command: command.endswith(f" --folder {self.data.path}"))
+
+    def servers(self) -> list[int]:
+        return _pids(lambda command: command.endswith(f" -c {self.data.config}"))
+
+    def kill(self, pids: list[int]) -> None:
+        """kill -9, and wait until they are gone."""
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            eventually(lambda pid=pid: command_of(pid) is None)  # type: ignore[misc]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    home = Home(tmp_path / "data")
+    yield home
+    end(home)
+
+
+def end(home: Home) -> None:
+    """End what runs on the folder; by pid if it does not end when asked."""
+    try:
+        stop_server(home.path)
+    finally:
+        left = home.supervisors() + home.servers()
+        for pid in left:
+            end_process(pid, lambda _: True, patience=2.0)
+    assert left == [], "stopping the server left processes behind"
+
+
+@pytest.fixture
+def bare_server(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Start a nats-server with just this configuration; return its url."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(configuration: str) -> str:
+        number = len(started)
+        ports = tmp_path / f"ports-{number}"
+        ports.mkdir()
+        config = tmp_path / f"bare-{number}.conf"
+        config.write_text(
+            f'listen: "127.0.0.1:-1"\nports_file_dir: "{ports}"\nlog_file: "{tmp_path}/bare-{number}.log"\n'
+            + configuration
+        )
+        started.append(subprocess.Popen([find_program(), "-c", str(config)], stderr=subprocess.DEVNULL))
+        file = eventually(lambda: next(ports.glob("*.ports"), None))
+        assert file is not None
+        return str(eventually(lambda: _nats_url(file)))
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(10)
+
+
+def _nats_url(ports: Path) -> str:
+    try:
+        return str(json.loads(ports.read_text())["nats"][0])
+    except ValueError:  # just being written
+        return ""
+
+
+def _pids(is_it: Callable[[str], bool]) -> list[int]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return [pid for pid in pids if is_it(command_of(pid) or "")]

@@ -1,0 +1,225 @@
+"""Given, when, then for one job: commands in, events and a folded state out, with small integers for times.
+
+A `JobDriver` does what an engine does, decide and then apply, and keeps the commits. Tests speak to it in the words
+of the domain (`claim`, `compute`, `fail`, …) and look at the job it leaves behind.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from jobledger.core import commands as c
+from jobledger.core import events as e
+from jobledger.core.decisions import Refusal, decide
+from jobledger.core.graph import TaskGraph
+from jobledger.core.job import Job, evolve
+from jobledger.core.lifecycle import JobState, TaskState
+from jobledger.core.submission import NO_DEPENDENCIES, NewTask, Submission, TaskSpec, columns
+
+JOB = "job-1"
+ERROR = e.Error("ValueError", "it broke", "a traceback")
+
+
+def task(
+    name: str = "Task",
+    *,
+    after: Iterable[int] = (),
+    input: bytes = b"",
+    cluster: str = "default",
+    retries: int = 0,
+    optional: bool = False,
+) -> NewTask:
+    """Return a task to submit, which waits for the tasks at the positions `after` of the same submission."""
+    return NewTask(TaskSpec(name, 1, 0, cluster, retries, optional), input, frozenset(after))
+
+
+def submission(*tasks: NewTask) -> Submission:
+    """Return these tasks as one submission."""
+    (only,) = columns(tasks)
+    return only
+
+
+class JobDriver:
+    """One job and everything committed about it."""
+
+    def __init__(self, *roots: NewTask) -> None:
+        self.job = Job(JOB)
+        self.now = 0
+        self.history: list[tuple[int, list[e.Event]]] = []
+        if roots:
+            self.submit(*roots)
+
+    # -- when -------------------------------------------------------------------------------------------------------
+
+    def do(self, command: c.Command) -> list[e.Event]:
+        """Decide, then apply what was decided. Return it."""
+        self.now += 1
+        events = decide(self.job, command, self.now)
+        for event in events:
+            evolve(self.job, event, self.now)
+        if events:
+            self.history.append((self.now, events))
+        return events
+
+    def refused(self, command: c.Command) -> str:
+        """Return the code with which `command` is refused, and make sure that the job is as it was."""
+        before = snapshot(self.job)
+        try:
+            events = self.do(command)
+        except Refusal as refusal:
+            assert snapshot(self.job) == before
+            return refusal.code
+        raise AssertionError(f"{command} was not refused, it led to {events}")
+
+    def submit(self, *roots: NewTask) -> list[e.Event]:
+        return self.do(c.SubmitJob(JOB, "a job", submission(*roots), "user@host"))
+
+    def claim(self, limit: int = 1, *, specs: Sequence[int] | None = None, runner: str = "runner-1") -> list[int]:
+        """Claim up to `limit` tasks, of any kind unless `specs` says otherwise. Return their numbers, ascending."""
+        kinds = list(range(len(self.job.specs))) if specs is None else list(specs)
+        events = self.do(c.ClaimTasks(JOB, runner, kinds, limit))
+        return sorted(number for event in events for number in numbers_of(event))
+
+    def compute(self, number: int, *subtasks: NewTask, attempt: int | None = None) -> list[e.Event]:
+        last = submission(*subtasks) if subtasks else None
+        return self.do(c.ReportComputed(JOB, number, self._attempt(number, attempt), self.now, self.now, last))
+
+    def stage(self, number: int, chunk: Submission, *, attempt: int | None = None) -> list[e.Event]:
+        return self.do(c.StageSubtasks(JOB, number, self._attempt(number, attempt), chunk))
+
+    def fail(self, number: int, *, attempt: int | None = None, error: e.Error = ERROR) -> list[e.Event]:
+        return self.do(c.ReportFailed(JOB, number, self._attempt(number, attempt), self.now, self.now, error))
+
+    def release(self, number: int, *, attempt: int | None = None) -> list[e.Event]:
+        return self.do(c.ReleaseTask(JOB, number, self._attempt(number, attempt), "shutting down"))
+
+    def expire(self, number: int, *, attempt: int | None = None) -> list[e.Event]:
+        return self.do(c.ExpireLease(JOB, number, self._attempt(number, attempt)))
+
+    def cancel(self, command_id: str = "cancel-1") -> list[e.Event]:
+        return self.do(c.CancelJob(JOB, command_id, "user@host", "enough"))
+
+    def retry(self, command_id: str = "retry-1") -> list[e.Event]:
+        return self.do(c.RetryJob(JOB, command_id, "user@host"))
+
+    def run(self, number: int, *subtasks: NewTask) -> list[e.Event]:
+        """Claim tasks one at a time until it is this one's turn, which is then computed; the others are given back."""
+        claimed: list[int] = []
+        while number not in claimed:
+            taken = self.claim()
+            assert taken, f"task {number} is not ready"
+            claimed += taken
+        for other in claimed:
+            if other != number:
+                self.release(other)
+        return self.compute(number, *subtasks)
+
+    def drain(self) -> list[int]:
+        """Compute whatever is ready, one at a time, until nothing is. Return the tasks in the order they ran."""
+        order: list[int] = []
+        while taken := self.claim():
+            order += taken
+            self.compute(*taken)
+        return order
+
+    def _attempt(self, number: int, attempt: int | None) -> int:
+        return self.job.attempt[number] if attempt is None else attempt
+
+    # -- then -------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> JobState:
+        return JobState(self.job.state)
+
+    @property
+    def states(self) -> str:
+        """The states of all tasks in order, a letter each; FAILED_OPTIONAL is O."""
+        return "".join("O" if state is TaskState.FAILED_OPTIONAL else state.name[0] for state in self._states())
+
+    @property
+    def counts(self) -> dict[TaskState, int]:
+        """How many tasks are in each state, counted afresh, without states that no task is in."""
+        return dict(Counter(self._states()))
+
+    def _states(self) -> list[TaskState]:
+        return [self.job.state_of(number) for number in range(len(self.job.graph))]
+
+
+def numbers_of(event: e.Event) -> list[int]:
+    """Return the numbers of the tasks that a TasksClaimed or TasksSkipped is about."""
+    assert isinstance(event, e.TasksClaimed | e.TasksSkipped)
+    pairs = zip(event.tasks[::2], event.tasks[1::2], strict=True)
+    return [number for start, stop in pairs for number in range(start, stop)]
+
+
+# -- looking at a job -------------------------------------------------------------------------------------------------
+
+
+def snapshot(job: Job) -> dict[str, Any]:
+    """Return a deep copy of everything in `job`, for comparison.
+
+    Heaps of ready tasks are told by what they hold: their layout changes as they are looked at, which is no change.
+    """
+    parts = {name: copy.deepcopy(getattr(job, name)) for name in Job.__slots__ if name != "graph"}
+    return parts | {"graph": graph_snapshot(job.graph)}
+
+
+def graph_snapshot(graph: TaskGraph) -> dict[str, Any]:
+    """As `snapshot`, of a graph."""
+    parts = {name: copy.deepcopy(getattr(graph, name)) for name in TaskGraph.__slots__ if name != "_heaps"}
+    return parts | {"hinted": hinted(graph)}
+
+
+def hinted(graph: TaskGraph) -> dict[int, set[int]]:
+    """Return per kind which ready tasks a heap knows of: a ready task that none knows of would never run."""
+    known: dict[int, set[int]] = {}
+    for spec, heap in graph._heaps.items():
+        tasks = {number for _, start, stop in heap for number in range(start, stop) if graph.ready[number]}
+        if tasks:
+            known[spec] = tasks
+    return known
+
+
+def describe(job: Job) -> dict[str, Any]:
+    """Return what the state of `job` means, as JSON would have it, in words that outlive how it is kept."""
+    graph = job.graph
+    return {
+        "id": job.id,
+        "name": job.name,
+        "by": job.by,
+        "submitted_at": job.submitted_at,
+        "state": JobState(job.state).name,
+        "settled": job.settled,
+        "unfinished": job.unfinished,
+        "failed_task": job.failed_task,
+        "commands": dict(job.commands),
+        "counts": {state.name: job.counts[state.value] for state in TaskState},
+        "next": job.graph.next_ready(range(len(job.specs)), len(graph)),
+        "tasks": [_describe_task(job, number) for number in range(len(graph))],
+    }
+
+
+def _describe_task(job: Job, number: int) -> dict[str, Any]:
+    graph, spec = job.graph, job.spec_of(number)
+    waits = graph.dependencies[number]
+    row = {
+        "state": job.state_of(number).name,
+        "attempt": job.attempt[number],
+        "task": [spec.name, spec.major, spec.minor, spec.cluster, spec.max_retries, spec.optional],
+        "input": job.inputs[number].hex(),
+        "parent": graph.parent[number],
+        "depth": graph.depth[number],
+        "children": [*graph.children(number)],
+        "complete": graph.is_complete(number),
+        "waits_for": [] if waits == NO_DEPENDENCIES else list(graph.members[waits]),
+    }
+    extras = {
+        "runner": job.claimed_by.get(number),
+        "failures": job.failures.get(number),
+        "expiries": job.expiries.get(number),
+        "staged": job.staged_count(number) or None,
+    }
+    return row | {name: value for name, value in extras.items() if value is not None}
