@@ -67,7 +67,7 @@ class Link:
         *,
         timeout: float,
         patience: float,
-    ) -> p.Reply:
+    ) -> p.Answer:
         """Send a request, again and again until it is answered, and return the answer: never `Unavailable`.
 
         Shape:  where `payload` is callable it makes the request from the number of tries before it.
@@ -82,7 +82,7 @@ class Link:
             data = payload(tries) if callable(payload) else payload
             tries += 1
             try:
-                reply = p.decode_reply(await self._request(subject, data, timeout))
+                reply: p.Reply = p.decode_reply(await self._request(subject, data, timeout))
             except (nats.errors.Error, OSError, TimeoutError, _Disturbed) as error:
                 problem = str(error) or f"no answer within {timeout:g} s"
                 if isinstance(error, nats.errors.NoRespondersError):

@@ -39,6 +39,9 @@ class FollowJob(msgspec.Struct, array_like=True, frozen=True, tag=50):
     settled: bool = False  #: only a settled job is news
     wait: float = 10.0  #: seconds after which to answer anyway
 
+    def is_news(self, status: JobStatus) -> bool:
+        return status.settled if self.settled else status.version > self.after
+
 
 class Exchange(msgspec.Struct, array_like=True, frozen=True):
     """A runner reports what it finished and asks for more."""
@@ -113,7 +116,7 @@ class ClaimedJob(msgspec.Struct, array_like=True, frozen=True):
 
 
 class RefusedReport(NamedTuple):
-    index: int  #: in `Exchange.reports`
+    report: int  #: index into `Exchange.reports`
     code: str
     message: str
 
@@ -130,7 +133,9 @@ class HeartbeatSeen(msgspec.Struct, array_like=True, frozen=True, tag=6):
     lost: list[AttemptRef]  #: attempts the runner holds which are over: someone else has them, or nobody may
 
 
-Reply: TypeAlias = Refused | Unavailable | Done | JobStatus | Exchanged | HeartbeatSeen
+#: what whoever asks gets to see in the end
+Answer: TypeAlias = Refused | Done | JobStatus | Exchanged | HeartbeatSeen
+Reply: TypeAlias = Answer | Unavailable
 
 encode = msgspec.msgpack.Encoder().encode
 decode_command = msgspec.msgpack.Decoder(CommandRequest).decode

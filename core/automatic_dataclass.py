@@ -29,13 +29,13 @@ def as_dataclass(cls: _ClassT, options: dict[str, Any]) -> _ClassT:
     """
     before = _appearance(cls)
     try:
-        made: _ClassT = dataclasses.dataclass(**options)(cls)
+        made = _decorated(cls, options)
     except TypeError as error:
         if options:
             raise
         _restore(cls, before, vars(cls).keys() - before.keys())
         try:
-            made = dataclasses.dataclass(kw_only=True)(cls)
+            made = _decorated(cls, {"kw_only": True})
         except TypeError:
             raise error from None
         _disable(cls, str(error))
@@ -54,6 +54,11 @@ def undo_dataclass(cls: type) -> bool:
         return False
     _restore(cls, *looks)
     return True
+
+
+def _decorated(cls: _ClassT, options: dict[str, Any]) -> _ClassT:
+    decorator: Any = dataclasses.dataclass(**options)
+    return decorator(cls)  # type: ignore[no-any-return]
 
 
 def _disable(cls: type, reason: str) -> None:

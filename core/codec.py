@@ -7,7 +7,7 @@ array ``[id, previous, at, writer, settled, events]``; where it stands (job, ver
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -44,7 +44,7 @@ _DAMAGED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _encoder = msgspec.msgpack.Encoder()
 _typed = msgspec.msgpack.Decoder(_Typed)
 _untyped = msgspec.msgpack.Decoder(Commit)
-_TAGS = {event.__struct_config__.tag: event for event in Event.__args__}  # type: ignore[attr-defined]
+_TAGS = {event.__struct_config__.tag: event for event in get_args(Event)}
 
 
 def encode_commit(commit: Commit) -> bytes:

@@ -18,7 +18,7 @@ class _Command(msgspec.Struct, array_like=True, frozen=True):
     job_id: str
 
 
-class SubmitJob(_Command, tag=1):
+class SubmitJob(_Command, tag=1, frozen=True):
     """Create a job. The client chooses the id, so that asking twice makes one job."""
 
     name: str
@@ -26,7 +26,7 @@ class SubmitJob(_Command, tag=1):
     by: str = ""
 
 
-class CancelJob(_Command, tag=2):
+class CancelJob(_Command, tag=2, frozen=True):
     """Halt a job: nothing queued is claimed any more."""
 
     command_id: str
@@ -34,14 +34,14 @@ class CancelJob(_Command, tag=2):
     reason: str = ""
 
 
-class RetryJob(_Command, tag=3):
+class RetryJob(_Command, tag=3, frozen=True):
     """Resume a failed or canceled job: run what failed and what was never reached."""
 
     command_id: str
     by: str = ""
 
 
-class ClaimTasks(_Command, tag=4):
+class ClaimTasks(_Command, tag=4, frozen=True):
     """Hand ready tasks to a runner."""
 
     runner: str
@@ -49,7 +49,7 @@ class ClaimTasks(_Command, tag=4):
     limit: int  #: how many tasks at most
 
 
-class StageSubtasks(_Command, tag=5):
+class StageSubtasks(_Command, tag=5, frozen=True):
     """Record one chunk of the subtasks of an attempt that is about to report."""
 
     task: int
@@ -57,7 +57,7 @@ class StageSubtasks(_Command, tag=5):
     tasks: Submission
 
 
-class ReportComputed(_Command, tag=6):
+class ReportComputed(_Command, tag=6, frozen=True):
     """An attempt ran to its end."""
 
     task: int
@@ -68,7 +68,7 @@ class ReportComputed(_Command, tag=6):
     display: str | None = None
 
 
-class ReportFailed(_Command, tag=7):
+class ReportFailed(_Command, tag=7, frozen=True):
     """An attempt failed."""
 
     task: int
@@ -79,7 +79,7 @@ class ReportFailed(_Command, tag=7):
     display: str | None = None
 
 
-class ReleaseTask(_Command, tag=8):
+class ReleaseTask(_Command, tag=8, frozen=True):
     """The runner gives a task back: it is shutting down, or has no code for it after all."""
 
     task: int
@@ -87,7 +87,7 @@ class ReleaseTask(_Command, tag=8):
     reason: str
 
 
-class ExpireLease(_Command, tag=9):
+class ExpireLease(_Command, tag=9, frozen=True):
     """The runner that holds this attempt has been silent for the length of its lease."""
 
     task: int

@@ -67,7 +67,8 @@ def _retry(job: Job, command: c.RetryJob, now: int) -> list[e.Event]:
         done = state is JobState.COMPLETED
         remedy = "submit it again to run it anew" if done else "wait for it to end, or cancel it first"
         raise Refusal(
-            "not_retryable", f"job {job.id} is {state.name}; only a FAILED or CANCELED job is retried: {remedy}"
+            "not_retryable",
+            f"job {job.id} is {state.name}; only a FAILED or CANCELED job is retried: {remedy}",
         )
     status, failed = job.graph.status, []
     task = status.find(TaskState.FAILED.value)

@@ -26,7 +26,7 @@ class _Event(msgspec.Struct, array_like=True, frozen=True):
     """Base of all events."""
 
 
-class JobSubmitted(_Event, tag=1):
+class JobSubmitted(_Event, tag=1, frozen=True):
     """A user submitted a job. Always the first event of a job, and only there."""
 
     name: str
@@ -34,7 +34,7 @@ class JobSubmitted(_Event, tag=1):
     by: str = ""  #: who asked, as user@host
 
 
-class SubtasksStaged(_Event, tag=2):
+class SubtasksStaged(_Event, tag=2, frozen=True):
     """A running attempt submitted more subtasks than fit one message: a chunk of them.
 
     They come into being with the `TaskComputed` of the same attempt, or never.
@@ -45,7 +45,7 @@ class SubtasksStaged(_Event, tag=2):
     tasks: Submission
 
 
-class TasksClaimed(_Event, tag=3):
+class TasksClaimed(_Event, tag=3, frozen=True):
     """A runner took these tasks; each begins the attempt of this number. Leads to RUNNING."""
 
     runner: str
@@ -53,7 +53,7 @@ class TasksClaimed(_Event, tag=3):
     tasks: list[int]  #: as ranges
 
 
-class TaskComputed(_Event, tag=4):
+class TaskComputed(_Event, tag=4, frozen=True):
     """An attempt ran to its end, and its subtasks were submitted. Leads to COMPUTED."""
 
     task: int
@@ -64,7 +64,7 @@ class TaskComputed(_Event, tag=4):
     display: str | None = None
 
 
-class AttemptFailed(_Event, tag=5):
+class AttemptFailed(_Event, tag=5, frozen=True):
     """An attempt failed and a retry is left. Leads back to QUEUED."""
 
     task: int
@@ -75,7 +75,7 @@ class AttemptFailed(_Event, tag=5):
     display: str | None = None
 
 
-class TaskFailed(_Event, tag=6):
+class TaskFailed(_Event, tag=6, frozen=True):
     """An attempt failed and no retry is left. Leads to FAILED."""
 
     task: int
@@ -86,7 +86,7 @@ class TaskFailed(_Event, tag=6):
     display: str | None = None
 
 
-class OptionalTaskFailed(_Event, tag=7):
+class OptionalTaskFailed(_Event, tag=7, frozen=True):
     """As `TaskFailed`, inside an optional subtree. Leads to FAILED_OPTIONAL; the job goes on."""
 
     task: int
@@ -97,14 +97,14 @@ class OptionalTaskFailed(_Event, tag=7):
     display: str | None = None
 
 
-class TasksSkipped(_Event, tag=8):
+class TasksSkipped(_Event, tag=8, frozen=True):
     """Tasks that will not run, because `cause` failed inside their optional subtree. Leads to SKIPPED."""
 
     tasks: list[int]  #: as ranges
     cause: int
 
 
-class TaskReleased(_Event, tag=9):
+class TaskReleased(_Event, tag=9, frozen=True):
     """The runner gave a task back without a result; no retry is counted. Leads to QUEUED."""
 
     task: int
@@ -112,7 +112,7 @@ class TaskReleased(_Event, tag=9):
     reason: str
 
 
-class LeaseExpired(_Event, tag=10):
+class LeaseExpired(_Event, tag=10, frozen=True):
     """No sign of life from the runner for the length of its lease. Leads to QUEUED."""
 
     task: int
@@ -120,17 +120,17 @@ class LeaseExpired(_Event, tag=10):
     runner: str
 
 
-class JobCompleted(_Event, tag=11):
+class JobCompleted(_Event, tag=11, frozen=True):
     """Every task is finished."""
 
 
-class JobFailed(_Event, tag=12):
+class JobFailed(_Event, tag=12, frozen=True):
     """A task failed for good; what is queued is halted until the job is retried."""
 
     task: int
 
 
-class JobCanceled(_Event, tag=13):
+class JobCanceled(_Event, tag=13, frozen=True):
     """A user canceled the job; what is queued is halted until the job is retried."""
 
     command_id: str  #: of the command that asked, so that its repetition is recognised
@@ -138,7 +138,7 @@ class JobCanceled(_Event, tag=13):
     reason: str = ""
 
 
-class JobRetried(_Event, tag=14):
+class JobRetried(_Event, tag=14, frozen=True):
     """A user retried the job: its failed tasks are queued again with a fresh count of retries."""
 
     command_id: str

@@ -37,8 +37,8 @@ class TaskGraph:
         "_several",
         "_waiters",
         "child_count",
-        "depth",
         "dependencies",
+        "depth",
         "first_child",
         "members",
         "open",
@@ -197,7 +197,9 @@ class TaskGraph:
             if task < 0:
                 heappop(heap)
             else:
-                heapreplace(heap, (depth, task, stop))  # another hint may be at the top now: look at that one too
+                heapreplace(
+                    heap, (depth, task, stop)
+                )  # another hint may be at the top now: look at that one too
         return False
 
     # -- walking ------------------------------------------------------------------------------------------------

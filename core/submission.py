@@ -52,7 +52,9 @@ class Submission(msgspec.Struct, array_like=True, frozen=True):
     specs: list[TaskSpec]
     spec_runs: list[int]  #: flat: index into `specs`, how many tasks, …
     dependency_sets: list[list[int]] = []  #: each as ranges of positions
-    dependency_runs: list[int] = []  #: flat: index into `dependency_sets` or -1, how many tasks, …; [] for none at all
+    dependency_runs: list[
+        int
+    ] = []  #: flat: index into `dependency_sets` or -1, how many tasks, …; [] for none at all
     start: int = 0
 
     def __len__(self) -> int:
@@ -95,7 +97,9 @@ class Submission(msgspec.Struct, array_like=True, frozen=True):
             raise ValueError("start is negative")
         unused = set(range(len(self.dependency_sets)))
         for run in self.runs():
-            if run.dependencies in unused:  # the first run that waits for a set is the one to check it against
+            if (
+                run.dependencies in unused
+            ):  # the first run that waits for a set is the one to check it against
                 unused.discard(run.dependencies)
                 members = self.dependency_sets[run.dependencies]
                 if not members:

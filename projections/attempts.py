@@ -29,8 +29,12 @@ class Attempt:
     runner: str
     claimed_at: datetime  #: when the runner was given it, by the engine's clock
     started_at: datetime | None  #: when the runner began it; None until it reports, and where it never did
-    stopped_at: datetime | None  #: when the runner ended it; where it never reported, when the engine gave it up
-    error: Error | None = None  #: of a failed attempt: `reason` (type of the exception), `message`, `traceback`
+    stopped_at: (
+        datetime | None
+    )  #: when the runner ended it; where it never reported, when the engine gave it up
+    error: Error | None = (
+        None  #: of a failed attempt: `reason` (type of the exception), `message`, `traceback`
+    )
     reason: str = ""  #: why it was released, or held to be lost
 
     def __str__(self) -> str:

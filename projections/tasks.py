@@ -246,11 +246,13 @@ class Tasks(Sequence[TaskView]):
         return (TaskView(view, number) for number in self.numbers)
 
     def __contains__(self, task: object) -> bool:
-        return isinstance(task, TaskView) and task._view.job.id == self._view.job.id and task.number in self.numbers
+        return (
+            isinstance(task, TaskView)
+            and task._view.job.id == self._view.job.id
+            and task.number in self.numbers
+        )
 
-    def filter(
-        self, state: TaskState | Iterable[TaskState] | None = None, name: str | None = None
-    ) -> Tasks:
+    def filter(self, state: TaskState | Iterable[TaskState] | None = None, name: str | None = None) -> Tasks:
         """Return those that are in `state` (or one of several) and have this `name`.
 
         Errors: ArgumentError if `state` is none.
@@ -275,7 +277,9 @@ class Tasks(Sequence[TaskView]):
         else:
             seen = bytes(status[number] for number in numbers)
             counts = [seen.count(value) for value in range(len(TaskState) + 1)]
-        states = ", ".join(f"{counts[state.value]} {state.name}" for state in TaskState if counts[state.value])
+        states = ", ".join(
+            f"{counts[state.value]} {state.name}" for state in TaskState if counts[state.value]
+        )
         return f"<{len(numbers)} tasks{': ' if states else ''}{states}>"
 
 

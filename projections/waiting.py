@@ -69,7 +69,7 @@ def _member(view: JobView, task: int) -> str:
 def _ended(view: JobView, number: int) -> str:
     last = view.ended[number][-1]
     said = f"{last.error.reason}: {last.error.message}" if last.error else last.reason
-    return f"the one before {last.outcome.value}{', ' if said else ''}{said}"
+    return f"the one before {last.outcome.value}{': ' if said else ''}{said}"
 
 
 def _shorten(text: str) -> str:

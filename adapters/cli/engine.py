@@ -26,7 +26,7 @@ def engine(
     creds: Annotated[Path | None, Parameter(env_var="JOBLEDGER_CREDS", help="A .creds file.")] = None,
     namespace: Annotated[str, Parameter(env_var="JOBLEDGER_NAMESPACE")] = DEFAULT_NAMESPACE,
     lease: Annotated[
-        float, Parameter(help="Seconds for which ownership of jobs stays valid unrenewed.")
+        float, Parameter(help="Seconds a runner may be silent before its claims expire.")
     ] = 15.0,
 ) -> int:
     """Run an engine against a NATS server until SIGTERM or Ctrl-C.

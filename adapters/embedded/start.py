@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jobledger
-from jobledger.core.errors import ServerUnavailable
+from jobledger.core.errors import ArgumentError, ServerUnavailable
 
 from ..nats.endpoint import Endpoint
 from .folder import DataFolder, ServerRecord
@@ -40,6 +40,10 @@ def ensure_server(
     Units:  `idle` and `deadline` are seconds; `idle` counts only for a server started here, 0 lets it run for ever.
     Errors: ArgumentError when the folder cannot be used, ServerUnavailable when no server comes about in time.
     """
+    if not idle >= 0:
+        raise ArgumentError(
+            f"idle is {idle}: give seconds without a client, after which the server ends, or 0 for never"
+        )
     home = DataFolder.locate(folder)
     home.create()
     until = time.monotonic() + deadline

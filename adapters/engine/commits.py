@@ -111,4 +111,3 @@ class Committer:
                 future.set_exception(NotWritten(reason))
         live.waiting.clear()
         self._on_failed(live, reason)
-

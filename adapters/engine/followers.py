@@ -35,9 +35,8 @@ class Followers:
             return
         for future, (request, _) in waiting.items():
             waiting[future] = (request, status)
-            if status.settled if request.settled else status.version > request.after:
-                if not future.done():
-                    future.set_result(status)
+            if request.is_news(status) and not future.done():
+                future.set_result(status)
 
     def answer_all(self) -> None:
         """Answer everyone with what is known: the engine is leaving."""

@@ -40,7 +40,9 @@ class LiveJob:
         self.writing = False
         self.decided = 0  #: how many decisions were made
         self.durable = 0  #: how many of them are acknowledged
-        self.waiting: deque[tuple[int, asyncio.Future[None]]] = deque()  #: who waits for how many to be durable
+        self.waiting: deque[tuple[int, asyncio.Future[None]]] = (
+            deque()
+        )  #: who waits for how many to be durable
         self.keys: set[SpecKey] = set()  #: where the dispatcher lists this job
         self.dead = False  #: thrown away: whoever still holds it must ask for the job again
 

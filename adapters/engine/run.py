@@ -112,5 +112,3 @@ async def _wait_any(*events: asyncio.Event | asyncio.Future[None], timeout: floa
                 wait.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await wait
-
-

@@ -233,7 +233,7 @@ class Engine:
                 await live.written()
             read_to_answer = live.idle and live.job.settled
             status = self._settle(live) if read_to_answer else _status(live)
-        if not _is_news(request, status):
+        if not request.is_news(status):
             status = await self._followers.wait(request, status)
         return status
 
@@ -274,7 +274,9 @@ class Engine:
                 refused.append(p.RefusedReport(index, "damaged", str(error)))
         if refused:
             self.refused += len(refused)
-            log.warning("%d reports of runner %s refused: %s", len(refused), request.runner, refused[0].message)
+            log.warning(
+                "%d reports of runner %s refused: %s", len(refused), request.runner, refused[0].message
+            )
         for live in touched.values():
             self._dispatcher.refresh(live)
         return refused
@@ -294,7 +296,9 @@ class Engine:
                 touched[live.job.id] = live
                 fitting = _fitting(live, missing, room)
                 for task in missing[fitting:]:
-                    self._apply(live, c.ReleaseTask(live.job.id, task, attempt[task], "its hand-out was lost"))
+                    self._apply(
+                        live, c.ReleaseTask(live.job.id, task, attempt[task], "its hand-out was lost")
+                    )
                 jobs.append(_hand_out(live, missing[:fitting]))
                 room -= _weight(live, missing[:fitting])
         return jobs
@@ -307,9 +311,9 @@ class Engine:
     ) -> list[p.ClaimedJob]:
         jobs: list[p.ClaimedJob] = []
         room = self._room()
+        if limit <= 0:
+            return jobs
         for live, specs in self._dispatcher.jobs_for(capability):
-            if limit <= 0 or room <= 0:
-                break
             tasks = live.job.graph.next_ready(specs, limit)
             fitting = _fitting(live, tasks, room)
             events = self._apply(live, c.ClaimTasks(live.job.id, runner, specs, fitting)) if fitting else []
@@ -321,6 +325,8 @@ class Engine:
                 touched[live.job.id] = live
                 self._leases.claimed(runner, live)
             self._dispatcher.refresh(live)
+            if limit <= 0 or room <= 0:
+                break  # before the next job is moved to the end of its queue
         return jobs
 
     async def _heartbeat(self, message: Msg) -> p.Reply:
@@ -387,7 +393,3 @@ def _status(live: LiveJob) -> p.JobStatus:
     job = live.job
     settled = job.settled and live.idle
     return p.JobStatus(live.position, live.version, job.state, settled, list(job.counts))
-
-
-def _is_news(request: p.FollowJob, status: p.JobStatus) -> bool:
-    return status.settled if request.settled else status.version > request.after

@@ -79,18 +79,26 @@ async def open_connection(
     client = Client()
     first = _FirstConnect(several=len(endpoint.urls) > 1)
     connected = False
+    said = ""
 
     async def on_error(error: Exception) -> None:
+        nonlocal said
         if not connected:
             first.failed(error)
-        log.info("connection %s: %s", name, error or type(error).__name__)
+        reason = str(error) or type(error).__name__
+        # While a server is away the same comes five times a second: it is told once.
+        log.log(logging.DEBUG if reason == said else logging.INFO, "connection %s: %s", name, reason)
+        said = reason
 
     async def on_disconnected() -> None:
-        log.info("connection %s: lost", name)
+        if not client.is_closed:
+            log.info("connection %s: lost, reconnecting", name)
         if on_lost is not None:
             on_lost()
 
     async def on_reconnected() -> None:
+        nonlocal said
+        said = ""
         log.info("connection %s: back", name)
         if on_back is not None:
             on_back()

@@ -18,7 +18,9 @@ def _checked(url: str) -> str:
     full = url.strip() if "://" in url else f"nats://{url.strip()}"
     try:
         parts = urlsplit(full)
-        usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+        usable = (
+            parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0 and not _has_blank(full)
+        )
     except ValueError:  # a port that is no number, or a broken IPv6 address
         usable = False
     if not usable:
@@ -27,6 +29,10 @@ def _checked(url: str) -> str:
             f"write nats://host:port (or {', '.join(_SCHEMES[1:])} instead of nats)"
         )
     return full
+
+
+def _has_blank(text: str) -> bool:
+    return any(character.isspace() for character in text)
 
 
 def _without_login(url: str) -> str:

@@ -233,7 +233,7 @@ async def _messages(
                 yield start - 1, headers["Nats-Subject"], message.data
             if status == "503":
                 raise ServerUnavailable(f"the log stream {names.log_stream} does not exist on this server")
-            if status == "404" or found < READ_BATCH and headers.get("Nats-Num-Pending", "0") == "0":
+            if status == "404" or (found < READ_BATCH and headers.get("Nats-Num-Pending", "0") == "0"):
                 return
     finally:
         await subscription.unsubscribe()

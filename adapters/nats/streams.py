@@ -10,6 +10,8 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
+from jobledger.core.errors import ServerUnsuitable
+
 from .names import Names
 
 _IN_USE_WITH_OTHER_SETTINGS = 10058
@@ -39,7 +41,7 @@ _CHECKED = (
 )
 
 
-class StreamSettingsError(Exception):
+class StreamSettingsError(ServerUnsuitable):
     """A stream cannot be made, or exists with settings under which it could not be trusted."""
 
 

@@ -21,6 +21,7 @@ from jobledger.core.submission import NO_DEPENDENCIES, NewTask, Submission, Task
 
 JOB = "job-1"
 ERROR = e.Error("ValueError", "it broke", "a traceback")
+STARTED, STOPPED = 10, 20  # of every attempt: nothing depends on them
 
 
 def task(
@@ -85,13 +86,13 @@ class JobDriver:
 
     def compute(self, number: int, *subtasks: NewTask, attempt: int | None = None) -> list[e.Event]:
         last = submission(*subtasks) if subtasks else None
-        return self.do(c.ReportComputed(JOB, number, self._attempt(number, attempt), self.now, self.now, last))
+        return self.do(c.ReportComputed(JOB, number, self._attempt(number, attempt), STARTED, STOPPED, last))
 
     def stage(self, number: int, chunk: Submission, *, attempt: int | None = None) -> list[e.Event]:
         return self.do(c.StageSubtasks(JOB, number, self._attempt(number, attempt), chunk))
 
     def fail(self, number: int, *, attempt: int | None = None, error: e.Error = ERROR) -> list[e.Event]:
-        return self.do(c.ReportFailed(JOB, number, self._attempt(number, attempt), self.now, self.now, error))
+        return self.do(c.ReportFailed(JOB, number, self._attempt(number, attempt), STARTED, STOPPED, error))
 
     def release(self, number: int, *, attempt: int | None = None) -> list[e.Event]:
         return self.do(c.ReleaseTask(JOB, number, self._attempt(number, attempt), "shutting down"))

@@ -7,38 +7,21 @@ wait for their results.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from eventsourcing.persistence import OperationalError
 from nats.aio.client import Client
 
+from ..connection import Endpoint, connect
 from .errors import translated
 from .reading import Inbox
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
-_RECONNECT_SECONDS = 0.1
 _CLOSE_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where to connect, and as whom."""
-
-    urls: tuple[str, ...]
-    user: str | None = None
-    password: str | None = None
-    timeout: float = 5.0  #: seconds to wait for any one answer
-    client: str = "eventsourcing"  #: shown in the server's list of connections
-
-    def __str__(self) -> str:
-        return ", ".join(url.rpartition("@")[2] for url in self.urls)  # without user and password
 
 
 class Link:
@@ -49,41 +32,19 @@ class Link:
         self.js = nc.jetstream(timeout=timeout)
         self.timeout = timeout
         self.inbox = Inbox(nc)
-        self._tasks: set[asyncio.Task[Any]] = set()
         self.on_reconnect: set[Callable[[], None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def open(self, server: Server) -> None:
-        """Connect. Errors: OperationalError when no server takes us within the timeout."""
-        trouble: list[Exception] = []
-
-        async def note(error: Exception) -> None:
-            trouble[:] = [error]
-            _log.debug("NATS connection: %s", error)
-
-        async def reconnected() -> None:
-            for callback in tuple(self.on_reconnect):
+    @classmethod
+    async def open(cls, endpoint: Endpoint, *, name: str, timeout: float) -> Link:
+        def reconnected() -> None:
+            for callback in tuple(link.on_reconnect):
                 callback()
 
-        options: dict[str, Any] = {"user": server.user, "password": server.password} if server.user else {}
-        connecting = self.nc.connect(
-            servers=list(server.urls),
-            name=server.client,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]  # seconds, used as a float
-            error_cb=note,
-            reconnected_cb=reconnected,
-            **options,
-        )
-        try:
-            await asyncio.wait_for(connecting, server.timeout)
-        except Exception as error:
-            await self.nc.close()
-            reason = trouble[-1] if trouble else error
-            raise OperationalError(
-                f"no connection to NATS at {server} within {server.timeout:g} s ({reason!r}): is the server running, "
-                "and are NATS_URL and the credentials right?"
-            ) from error
-        await self.inbox.open()
+        nc = await connect(endpoint, name=name, timeout=timeout, on_back=reconnected)
+        link = cls(nc, timeout)
+        await link.inbox.open()
+        return link
 
     async def track(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run the coroutine as one of those that are ended before the connection is closed."""
@@ -106,20 +67,19 @@ class Bridge:
     Errors of `run`: what the coroutine raises, in the words of eventsourcing; OperationalError once closed.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, endpoint: Endpoint, *, name: str, timeout: float) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=_serve, args=(self._loop,), name=f"{server.client} (NATS)", daemon=True
-        )
+        self._thread = threading.Thread(target=_serve, args=(self._loop,), name=f"NATS: {name}", daemon=True)
         self._thread.start()
-        self.link = Link(Client(), server.timeout)
-        # closes when the last recorder is gone as well: applications are often dropped without a close()
-        self._close = weakref.finalize(self, _close, self._loop, self._thread, self.link)
+        links: list[Link] = []
+        # closes also when the last recorder is gone: applications are often dropped without a close()
+        self._close = weakref.finalize(self, _close, self._loop, self._thread, links)
         try:
-            self.run(self.link.open(server))
+            links.append(self.run(Link.open(endpoint, name=name, timeout=timeout)))
         except BaseException:
             self.close()
             raise
+        self.link = links[0]
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         future = self._submit(coroutine)
@@ -165,10 +125,11 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _close(loop: asyncio.AbstractEventLoop, thread: threading.Thread, link: Link) -> None:
+def _close(loop: asyncio.AbstractEventLoop, thread: threading.Thread, links: Iterable[Link]) -> None:
     async def close() -> None:
         try:
-            await asyncio.wait_for(link.close(), _CLOSE_SECONDS)
+            for link in links:
+                await asyncio.wait_for(link.close(), _CLOSE_SECONDS)
         finally:
             # whoever still waits for a result learns that there will be none
             await _end(asyncio.all_tasks() - {asyncio.current_task()})

@@ -8,11 +8,14 @@ import nats.errors
 from eventsourcing.persistence import (
     DataError,
     IntegrityError,
+    NotSupportedError,
     OperationalError,
     PersistenceError,
     ProgrammingError,
 )
 from nats.js.errors import APIError, NoStreamResponseError
+
+from jobledger.core.errors import ServerUnavailable, ServerUnsuitable
 
 from ..streams import StreamSettingsError
 
@@ -31,6 +34,10 @@ def translated(error: BaseException) -> BaseException:
             return error
         case StreamSettingsError():
             return ProgrammingError(str(error))
+        case ServerUnsuitable():
+            return NotSupportedError(str(error))
+        case ServerUnavailable():
+            return OperationalError(str(error))
         case nats.errors.MaxPayloadError():
             return DataError(
                 "an event is larger than the server takes: keep large values elsewhere and store a reference, "

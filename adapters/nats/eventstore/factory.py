@@ -3,7 +3,9 @@
 | variable | meaning | default |
 |---|---|---|
 | NATS_URL | servers, separated by commas | required |
-| NATS_USER, NATS_PASSWORD | credentials, both or neither | none |
+| NATS_USER, NATS_PASSWORD | login, both or neither | none |
+| NATS_TOKEN, NATS_CREDENTIALS | other ways to log in: a token, a .creds file | none |
+| NATS_TLS_CA, NATS_TLS_CERT, NATS_TLS_KEY, NATS_TLS_HOSTNAME | as in `Endpoint` | the system's trust |
 | NATS_STREAM | name of the stream that holds the application's events | `es-<application>` |
 | NATS_PREFIX | events are at `<prefix>.<originator>` | the stream's name |
 | NATS_REPLICAS | copies of each stream | 1 |
@@ -32,8 +34,11 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import Environment, EnvType, resolve_topic
 from nats.js.api import StreamConfig
 
+from jobledger.core.errors import ArgumentError
+
+from ..connection import Endpoint
 from ..streams import ensure_stream, log_settings
-from .bridge import Bridge, Server
+from .bridge import Bridge
 from .recorders import JetStreamAggregateRecorder, JetStreamApplicationRecorder
 from .snapshots import JetStreamSnapshotRecorder
 from .stream import EventStream
@@ -41,6 +46,16 @@ from .tokens import token_of
 from .tracking import JetStreamProcessRecorder, JetStreamTrackingRecorder
 
 T = TypeVar("T")
+_ENDPOINT_OPTIONS = (
+    "user",
+    "password",
+    "token",
+    "credentials",
+    "tls_ca",
+    "tls_cert",
+    "tls_key",
+    "tls_hostname",
+)
 _STREAM_NAME = re.compile(r"[^\s.*>/\\]{1,200}")
 _PREFIX = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
 
@@ -53,8 +68,6 @@ class JetStreamFactory(InfrastructureFactory[JetStreamTrackingRecorder]):
     """
 
     NATS_URL = "NATS_URL"
-    NATS_USER = "NATS_USER"
-    NATS_PASSWORD = "NATS_PASSWORD"
     NATS_STREAM = "NATS_STREAM"
     NATS_PREFIX = "NATS_PREFIX"
     NATS_REPLICAS = "NATS_REPLICAS"
@@ -62,7 +75,10 @@ class JetStreamFactory(InfrastructureFactory[JetStreamTrackingRecorder]):
 
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
-        self._server = self._read_server()
+        self._endpoint = self._read_endpoint()
+        self._timeout = float(
+            self._read(self.NATS_TIMEOUT, _positive, "5", "a number of seconds greater than 0")
+        )
         self._stream_name = self._read_stream_name()
         self._prefix = self._read(
             self.NATS_PREFIX, _PREFIX.fullmatch, self._stream_name, "a subject without wildcards"
@@ -121,7 +137,9 @@ class JetStreamFactory(InfrastructureFactory[JetStreamTrackingRecorder]):
         assert settings.name is not None
         with self._lock:
             if self._bridge is None:
-                self._bridge = Bridge(self._server)
+                self._bridge = Bridge(
+                    self._endpoint, name=f"eventsourcing {self.env.name}".strip(), timeout=self._timeout
+                )
             self._bridge.run(ensure_stream(self._bridge.link.js, settings))
             if settings.name not in self._streams:
                 self._streams[settings.name] = EventStream(
@@ -138,26 +156,18 @@ class JetStreamFactory(InfrastructureFactory[JetStreamTrackingRecorder]):
             )
         return cls
 
-    def _read_server(self) -> Server:
-        urls = tuple(url.strip() for url in self.env.get(self.NATS_URL, "").split(",") if url.strip())
-        if not urls:
+    def _read_endpoint(self) -> Endpoint:
+        url = self.env.get(self.NATS_URL)
+        if not url:
             raise OSError(
                 f"no NATS server is named: set {' or '.join(self.env.create_keys(self.NATS_URL))}, "
                 "for example to nats://127.0.0.1:4222"
             )
-        user, password = self.env.get(self.NATS_USER), self.env.get(self.NATS_PASSWORD)
-        if bool(user) != bool(password):
-            raise OSError(
-                f"of {self.NATS_USER} and {self.NATS_PASSWORD} only one is set: set both or neither"
-            )
-        timeout = self._read(self.NATS_TIMEOUT, _positive, "5", "a number of seconds greater than 0")
-        return Server(
-            urls,
-            user or None,
-            password or None,
-            float(timeout),
-            client=f"eventsourcing {self.env.name}".strip(),
-        )
+        options = {option: self.env.get(f"NATS_{option.upper()}") or None for option in _ENDPOINT_OPTIONS}
+        try:
+            return Endpoint(url, **options)
+        except ArgumentError as error:
+            raise OSError(f"{self.NATS_URL} or what goes with it is wrong: {error}") from error
 
     def _read_stream_name(self) -> str:
         default = f"es-{token_of(self.env.name)}" if self.env.name else ""

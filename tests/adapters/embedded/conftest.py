@@ -8,15 +8,16 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support.waiting import eventually
 
 from jobledger.adapters.embedded.folder import DataFolder
 from jobledger.adapters.embedded.nats_process import find_program
 from jobledger.adapters.embedded.processes import command_of, end_process
 from jobledger.adapters.embedded.start import stop_server
+from support.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Home:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         for pid in pids:
-            eventually(lambda pid=pid: command_of(pid) is None)  # type: ignore[misc]
+            eventually(partial(_is_dead, pid))
 
 
 @pytest.fixture
@@ -91,6 +92,15 @@ def _nats_url(ports: Path) -> str:
         return str(json.loads(ports.read_text())["nats"][0])
     except ValueError:  # just being written
         return ""
+
+
+def _is_dead(pid: int) -> bool:
+    """Whether all of the process is over, reaped or not: its other threads may hold its locks a moment longer."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "Z" and len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+    except OSError:
+        return True
 
 
 def _pids(is_it: Callable[[str], bool]) -> list[int]:

@@ -1,0 +1,84 @@
+"""What is recorded of an exception: always valid text of bounded size, however hostile the exception is.
+
+An exception can raise from `__str__`, can carry bytes that are no text (file names with lone surrogates), and can
+be megabytes long. None of that may keep the failure from being reported: a task whose failure cannot be told would
+look as if it ran for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jobledger.core.events import Error
+
+MAX_MESSAGE = 16 * 1024  # bytes
+MAX_TRACEBACK = 64 * 1024  # bytes
+_MAX_NAME = 256
+
+#: frames of these begin every traceback and say nothing about the task
+_MACHINERY = (str(Path(__file__).parent), str(Path(asyncio.__file__).parent))
+
+
+def describe(error: BaseException) -> Error:
+    """Return what the log keeps of `error`. Raises nothing, whatever the exception does when it is looked at."""
+    return Error(
+        reason=bounded(_read(lambda: type(error).__name__, "Exception"), _MAX_NAME) or "Exception",
+        message=bounded(_read(lambda: str(error), "<the text of this exception cannot be read>"), MAX_MESSAGE),
+        traceback=bounded(_traceback(error), MAX_TRACEBACK),
+    )
+
+
+def short(error: BaseException) -> str:
+    """Return the repr of `error` in at most about a thousand characters, for one line of a log."""
+    return bounded(_read(lambda: repr(error), f"<{describe(error).reason}, of which repr() raises>"), 1000)
+
+
+def bounded(text: str, limit: int) -> str:
+    """Return `text` as valid Unicode of about `limit` bytes at most: its head and its tail, if it is longer.
+
+    >>> bounded("abc\\udcff", 100)
+    'abc\\\\udcff'
+    >>> bounded("a" * 50 + "z" * 50, 20)
+    'aaaaaa … 80 bytes left out … zzzzzzzzzzzzzz'
+    """
+    data = str.encode(text, "utf-8", "backslashreplace")
+    if len(data) <= limit:
+        return data.decode()
+    head = limit // 3
+    tail = limit - head
+    first, last = data[:head].decode(errors="ignore"), data[-tail:].decode(errors="ignore")
+    return f"{first} … {len(data) - limit} bytes left out … {last}"
+
+
+def _read(read: Callable[[], Any], otherwise: str) -> str:
+    try:
+        text = read()
+        return text if isinstance(text, str) else otherwise
+    except BaseException:  # even SystemExit: it comes from the exception's own methods
+        return otherwise
+
+
+def _traceback(error: BaseException) -> str:
+    frames = _from_user_code(error.__traceback__)
+    for text in (
+        lambda: "".join(traceback.format_exception(type(error), error, frames)),
+        # without the exceptions it was caused by, and without its text
+        lambda: "".join(traceback.format_tb(frames)),
+    ):
+        with contextlib.suppress(BaseException):
+            return text()
+    return ""
+
+
+def _from_user_code(frames: TracebackType | None) -> TracebackType | None:
+    """Leave out what comes before the first frame of the user's code; everything, if there is none."""
+    found = frames
+    while found is not None and found.tb_frame.f_code.co_filename.startswith(_MACHINERY):
+        found = found.tb_next
+    return found or frames

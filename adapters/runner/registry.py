@@ -1,0 +1,81 @@
+"""Which task classes a runner can run, and which of them runs a given task."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Iterable
+
+from jobledger.core.errors import ArgumentError
+from jobledger.core.task import Task, TaskIdentifier, identifier_of, is_executable
+
+
+class TaskRegistry:
+    """Task classes by identifier. May be added to while a runner uses it."""
+
+    def __init__(self, tasks: Iterable[type[Task]] = ()) -> None:
+        self._classes: dict[TaskIdentifier, type[Task]] = {}
+        self._found: dict[tuple[str, int, int], type[Task] | None] = {}
+        self._adding = threading.Lock()
+        #: what a runner announces: name, major and minor of each class
+        self.announced: list[tuple[str, int, int]] = []
+        for cls in tasks:
+            self.register(cls)
+
+    @property
+    def identifiers(self) -> list[TaskIdentifier]:
+        return list(self._classes)
+
+    @property
+    def classes(self) -> list[type[Task]]:
+        return list(self._classes.values())
+
+    def register(self, cls: type[Task]) -> None:
+        """Let tasks of this class be run here.
+
+        Errors: TypeError for anything that is no subclass of Task; ArgumentError (a ValueError) for a class that can
+        only be submitted, and for a second class with the same name and version.
+        """
+        if isinstance(cls, Task):
+            raise TypeError(f"a task class is registered, not a task: write {type(cls).__name__} without (…)")
+        if not isinstance(cls, type) or not issubclass(cls, Task) or cls is Task:
+            raise TypeError(f"{cls!r:.200} is not a task class: a runner runs subclasses of jobledger.Task")
+        identifier = identifier_of(cls)
+        if not is_executable(cls):
+            raise ArgumentError(_why_not_executable(cls, identifier))
+        with self._adding:
+            if identifier in self._classes:
+                raise ArgumentError(
+                    f"Duplicate task identifier: A task '{identifier.name}' with version '{identifier.version}' "
+                    "is already registered. Register each class once; classes of one name need different versions, "
+                    "see Task.identifier"
+                )
+            self._classes[identifier] = cls
+            self._found = {}
+            self.announced = [(i.name, i.major, i.minor) for i in self._classes]
+
+    def lookup(self, name: str, major: int, minor: int) -> type[Task] | None:
+        """Return the class that runs tasks submitted as this: of the same major version, and the newest minor one.
+
+        None if no class here may run them.
+        """
+        found = self._found
+        key = (name, major, minor)
+        try:
+            return found[key]
+        except KeyError:
+            submitted = TaskIdentifier(name, major, minor)
+            able = [identifier for identifier in self._classes if identifier.runs(submitted)]
+            best = max(able, key=lambda identifier: identifier.minor, default=None)
+            return found.setdefault(key, None if best is None else self._classes[best])
+
+
+def _why_not_executable(cls: type[Task], identifier: TaskIdentifier) -> str:
+    shown = cls.__name__ if identifier.name == cls.__name__ else f"{cls.__name__} ({identifier.name})"
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(cls.__abstractmethods__))
+        return f"Task {shown} is not executable: it leaves {missing} abstract. Register a subclass that has them"
+    return (
+        f"Task {shown} is not executable. It must have an execute method in order to register it with a task runner; "
+        "without one it can be submitted only, to be run where the code is"
+    )

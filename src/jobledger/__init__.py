@@ -1,0 +1,1 @@
+"""Durable jobs and workflows whose only truth is an event log."""

@@ -1,0 +1,211 @@
+"""A server that cannot serve is found out at the first connect, and the message says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from jobledger.adapters.embedded.start import ensure_server
+from jobledger.adapters.nats.connection import connect
+from jobledger.adapters.nats.endpoint import Endpoint
+from jobledger.core.errors import ArgumentError, JobLedgerError, ServerUnavailable, ServerUnsuitable
+from support.waiting import eventually_async
+
+from .conftest import Home
+
+
+def _refusal(endpoint: Endpoint) -> JobLedgerError:
+    """Return why connecting fails, within the few seconds it may take."""
+    started = time.monotonic()
+    with pytest.raises(JobLedgerError) as failure:
+        asyncio.run(connect(endpoint, name="test"))
+    assert time.monotonic() - started < 6
+    return failure.value
+
+
+def test_nobody_there() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        refusal = _refusal(Endpoint(f"nats://127.0.0.1:{free.getsockname()[1]}"))
+    assert isinstance(refusal, ServerUnavailable | ConnectionError)
+    assert "no NATS server answers at nats://127.0.0.1:" in str(refusal)
+    assert "Check the address" in str(refusal)
+
+
+def test_an_unknown_host() -> None:
+    refusal = _refusal(Endpoint("nats://me:hidden@nowhere.invalid"))
+    assert isinstance(refusal, ServerUnavailable)
+    assert "nats://nowhere.invalid" in str(refusal)
+    assert "hidden" not in str(refusal)
+
+
+def test_somebody_who_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        refusal = _refusal(Endpoint(f"nats://127.0.0.1:{silent.getsockname()[1]}"))
+    assert isinstance(refusal, ServerUnavailable)
+
+
+def test_wrong_credentials(home: Home) -> None:
+    url = ensure_server(home.path).url
+    for endpoint in (
+        Endpoint(url, user="client", password="wrong"),
+        Endpoint(url),
+        Endpoint(url, token="wrong"),
+    ):
+        refusal = _refusal(endpoint)
+        assert isinstance(refusal, ServerUnavailable)
+        assert "refused the login" in str(refusal)
+        assert "wrong" not in str(refusal)
+
+
+def test_no_jetstream(bare_server: Callable[[str], str]) -> None:
+    refusal = _refusal(Endpoint(bare_server("")))
+    assert isinstance(refusal, ServerUnsuitable)
+    assert "has no JetStream" in str(refusal)
+
+
+def test_no_jetstream_for_the_account(bare_server: Callable[[str], str], tmp_path: object) -> None:
+    url = bare_server(
+        f'jetstream: {{ store_dir: "{tmp_path}/js" }}\n'
+        "accounts { A { jetstream: enabled, users: [{user: a, password: a}] }, B { users: [{user: b, password: b}] } }"
+    )
+    refusal = _refusal(Endpoint(url, user="b", password="b"))
+    assert isinstance(refusal, ServerUnsuitable)
+    assert "has no JetStream for this account" in str(refusal)
+
+
+def test_no_permission_for_jetstream(bare_server: Callable[[str], str], tmp_path: object) -> None:
+    url = bare_server(
+        f'jetstream: {{ store_dir: "{tmp_path}/js" }}\n'
+        'authorization { users: [{user: a, password: a, permissions: {publish: "x", subscribe: "_INBOX.>"}}] }'
+    )
+    refusal = _refusal(Endpoint(url, user="a", password="a"))
+    assert isinstance(refusal, ServerUnavailable)
+    assert "Permissions Violation" in str(refusal)
+    assert "$JS.API" in str(refusal)
+
+
+@pytest.fixture
+def old_server() -> Iterator[str]:
+    """What a server of 2022 says first; a real one cannot be installed next to the one in use."""
+    info = {"server_id": "OLD", "version": "2.9.25", "headers": True, "max_payload": 1048576}
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        try:
+            while True:
+                connection, _ = listener.accept()
+                with connection, connection.makefile("rb") as lines:
+                    connection.sendall(b"INFO " + json.dumps(info).encode() + b"\r\n")
+                    for line in lines:
+                        if line.startswith(b"PING"):
+                            connection.sendall(b"PONG\r\n")
+        except OSError:  # closed by the test
+            return
+
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
+    yield f"nats://127.0.0.1:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    server.join(5)
+
+
+def test_too_old(old_server: str) -> None:
+    refusal = _refusal(Endpoint(old_server))
+    assert isinstance(refusal, ServerUnsuitable)
+    assert "has version 2.9.25, 2.12.0 or newer is needed" in str(refusal)
+
+
+def test_one_living_server_of_several_is_enough(home: Home) -> None:
+    endpoint = ensure_server(home.path)
+    several = Endpoint(("nats://127.0.0.1:1", endpoint.url), user=endpoint.user, password=endpoint.password)
+
+    async def scenario() -> bool:
+        client = await connect(several, name="test")
+        try:
+            return client.is_connected
+        finally:
+            await client.close()
+
+    assert asyncio.run(scenario())
+
+
+def test_reconnecting_says_nothing_on_stderr(home: Home) -> None:
+    script = """
+import asyncio, os, signal, sys
+sys.path[:0] = sys.argv[2:]
+from jobledger.adapters.embedded.start import ensure_server, server_status
+from jobledger.adapters.nats.connection import connect
+from support.waiting import eventually_async
+
+async def main():
+    back = asyncio.Event()
+    client = await connect(ensure_server(sys.argv[1]), name="test", on_back=back.set)
+    os.kill(server_status(sys.argv[1]).record.server_pid, signal.SIGKILL)
+    await asyncio.wait_for(back.wait(), 10)
+    await client.close()
+
+asyncio.run(main())
+"""
+    paths = [path for path in sys.path if path.endswith(("/src", "/tests"))]
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(home.path), *paths], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+
+
+def test_a_connection_outlives_its_server_for_as_long_as_it_takes(home: Home) -> None:
+    endpoint = ensure_server(home.path)
+
+    async def scenario() -> None:
+        lost, back = asyncio.Event(), asyncio.Event()
+        client = await connect(endpoint, name="test", on_lost=lost.set, on_back=back.set)
+        home.kill(home.supervisors() + home.servers())
+        await asyncio.wait_for(lost.wait(), 10)
+        # Enough refused attempts for a client that gives up to have given up.
+        await eventually_async(lambda: asyncio.sleep(0, client.server_pool[0].reconnects > 5))
+        await asyncio.to_thread(ensure_server, home.path)
+        await asyncio.wait_for(back.wait(), 10)
+        await client.flush()
+        await client.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "nats://", "http://host", "nats://host:port", "nats://host:99999", "nats://[::1", "nats://a b"],
+)
+def test_addresses_that_cannot_be_used(url: str) -> None:
+    with pytest.raises(ArgumentError, match="is not the address of a NATS server"):
+        Endpoint(url)
+
+
+def test_an_endpoint_takes_what_people_write_and_hides_what_is_secret() -> None:
+    assert Endpoint("host").urls == ("nats://host",)
+    assert Endpoint("a:1, tls://b").urls == ("nats://a:1", "tls://b")
+    assert Endpoint(("a", "b")).urls == ("nats://a", "nats://b")
+    shown = repr(
+        Endpoint("nats://me:hidden@host", user="u", password="hidden", token="hidden", credentials="file")
+    )
+    assert shown == "Endpoint('nats://host', user='u', password=…, token=…, credentials='file')"
+    with pytest.raises(ArgumentError, match="give both or neither"):
+        Endpoint("host", user="u")
+    with pytest.raises(ArgumentError) as failure:
+        Endpoint("http://me:hidden@host")
+    assert "hidden" not in str(failure.value)
+
+
+def test_a_credentials_file_that_cannot_be_read(tmp_path: object) -> None:
+    refusal = _refusal(Endpoint("host", credentials=f"{tmp_path}/missing.creds"))
+    assert isinstance(refusal, ArgumentError)
+    assert "missing.creds" in str(refusal)

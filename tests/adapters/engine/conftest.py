@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from support.engines import EngineHarness
+from support.servers import NatsServer
+
+from jobledger.adapters.link import Link
+from jobledger.adapters.nats.endpoint import Endpoint
+from jobledger.adapters.nats.names import Names
+from jobledger.adapters.portal import shared_portal
+
+
+@pytest.fixture
+def start_engine(nats_server: NatsServer, names: Names) -> Iterator[Callable[..., EngineHarness]]:
+    """Start engines of this test's namespace."""
+    engines: list[EngineHarness] = []
+
+    def start(**options: object) -> EngineHarness:
+        engines.append(EngineHarness(nats_server.url, names, **options))  # type: ignore[arg-type]
+        return engines[-1]
+
+    yield start
+    for engine in engines:
+        engine.stop()
+
+
+@pytest.fixture
+def link(nats_server: NatsServer, names: Names) -> Iterator[Link]:
+    """A line to the engine of this test's namespace."""
+    link = Link(lambda: Endpoint(nats_server.url), names, "test")
+    shared_portal().run(link.open())
+    yield link
+    shared_portal().run(link.close())

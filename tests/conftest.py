@@ -1,0 +1,27 @@
+"""What tests of more than one folder share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from support.servers import NatsServer
+
+from jobledger.adapters.nats.names import Names
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """One real server for all tests that do not end it."""
+    server = NatsServer(tmp_path_factory.mktemp("nats")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def names() -> Names:
+    """A namespace no other test uses."""
+    return Names(f"t{next(_numbers)}")

@@ -1,0 +1,137 @@
+"""The timeline of a job: one entry per event, each with a line that can be read."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobledger.core import commands as c
+from jobledger.core import events as e
+from jobledger.core.codec import Commit
+from jobledger.core.submission import columns
+from jobledger.projections.history import _WORDS, History
+from jobledger.projections.job_view import JobView
+from support.histories import JOB, JobDriver, task
+from support.random_history import T0, Placed, committed, random_history
+
+
+def history_of(driver: JobDriver, random: Random | None = None) -> History:
+    commits = committed(driver, random)
+    view = JobView(JOB)
+    for commit in commits:
+        view.apply(*commit)
+    return History(commits, lambda number: view.tasks[number].name)
+
+
+def texts(driver: JobDriver) -> list[str]:
+    return [entry.text for entry in history_of(driver)]
+
+
+def test_a_life_in_lines() -> None:
+    driver = JobDriver(task("Root"))
+    driver.claim()
+    leaves = [task("Leaf", retries=1) for _ in range(3)]
+    staged, last = columns([*leaves, task("Reduce", input=bytes(100))], max_bytes=100)
+    driver.stage(0, staged)
+    driver.do(c.ReportComputed(JOB, 0, 1, T0, T0 + 1_234_567, last))
+    assert driver.claim(3) == [1, 2, 3]
+    driver.compute(1)
+    driver.fail(2)
+    driver.release(3)
+    assert driver.claim(1) == [2]
+    driver.fail(2, error=e.Error("KeyError", "'x'\n  and more " + 300 * "y"))
+    driver.retry()
+    driver.claim(1)
+    driver.expire(2)
+    driver.cancel()
+    driver.retry("retry-2")
+    driver.drain()
+    assert texts(driver) == [
+        "job 'a job' submitted by user@host with 1 root task",
+        "task 0 (Root) claimed by runner runner-1, attempt 1",
+        "task 0 (Root) attempt 1 announced 3 subtasks, from its number 0 on",
+        "task 0 (Root) computed by attempt 1 in 1.235 s, submitting 1 subtask after the 3 announced",
+        "3 tasks (1-3) claimed by runner runner-1, attempt 1",
+        "task 1 (Leaf) computed by attempt 1 in 0.000 s",
+        "task 2 (Leaf) attempt 1 failed, to be retried: ValueError: it broke",
+        "task 3 (Leaf) attempt 1 given back by its runner: shutting down",
+        "task 2 (Leaf) claimed by runner runner-1, attempt 2",
+        "task 2 (Leaf) failed for good at attempt 2: KeyError: 'x' and more " + 176 * "y" + "…",
+        "job failed of task 2 (Leaf); what is queued is halted",
+        "job retried by user@host: 3 tasks may run again, task 2 (Leaf) after failing",
+        "task 2 (Leaf) claimed by runner runner-1, attempt 3",
+        "task 2 (Leaf) attempt 3 lost: no sign of life from runner runner-1",
+        "job canceled by user@host: enough",
+        "job retried by user@host: 3 tasks may run again",
+        "task 2 (Leaf) claimed by runner runner-1, attempt 4",
+        "task 2 (Leaf) computed by attempt 4 in 0.000 s",
+        "task 3 (Leaf) claimed by runner runner-1, attempt 2",
+        "task 3 (Leaf) computed by attempt 2 in 0.000 s",
+        "task 4 (Reduce) claimed by runner runner-1, attempt 1",
+        "task 4 (Reduce) computed by attempt 1 in 0.000 s",
+        "job completed",
+    ]
+
+
+def test_an_optional_failure_in_lines() -> None:
+    driver = JobDriver(task("Root"))
+    driver.run(0, task("Maybe", optional=True))
+    driver.run(1, task("Bad"), *[task("Never", after=[0]) for _ in range(2)])
+    driver.claim()
+    driver.fail(2)
+    assert texts(driver)[-3:] == [
+        "task 2 (Bad) failed at attempt 1; it is optional, the job goes on: ValueError: it broke",
+        "2 tasks (3-4) skipped, because task 2 (Bad) failed",
+        "job completed",
+    ]
+
+
+def test_an_entry_says_where_and_when() -> None:
+    driver = JobDriver(task("Root"))
+    driver.claim()
+    entry = history_of(driver)[1]
+    assert (entry.position, entry.version, entry.index) == (6, 2, 0)
+    assert entry.event == e.TasksClaimed("runner-1", 1, [0, 1])
+    assert entry.at.isoformat() == "2023-11-14T22:13:20.002000+00:00"
+    assert str(entry) == (
+        "2023-11-14 22:13:20.002Z  6.0  task 0 (Root) claimed by runner runner-1, attempt 1"
+    )
+
+
+def test_scattered_tasks_are_abbreviated() -> None:
+    event = e.TasksClaimed("r", 1, [0, 1, 2, 5, 7, 8, 10, 11, 12, 13])
+    commit = Commit(bytes(16), bytes(32), T0, "engine", False, [event])
+    (entry,) = History([Placed(1, 1, commit)], lambda number: "")
+    assert entry.text == "7 tasks (0, 2-4, 7, 10, …) claimed by runner r, attempt 1"
+
+
+def test_an_event_of_a_later_version_is_shown() -> None:
+    commit = Commit(bytes(16), bytes(32), T0, "engine", False, [e.UnknownEvent(99, ["?"])])
+    (entry,) = History([Placed(1, 1, commit)], lambda number: "")
+    assert entry.text == "event 99, which a later version of jobledger wrote"
+
+
+def test_every_event_has_words() -> None:
+    assert set(_WORDS) == set(e.Event.__args__)
+
+
+@given(st.integers(0, 2**32).map(Random))
+@settings(max_examples=30, deadline=None)
+def test_it_is_a_sequence_of_all_events_in_order(random: Random) -> None:
+    driver = random_history(random)
+    history = history_of(driver, random)
+    events = [event for _, events in driver.history for event in events]
+    assert [entry.event for entry in history] == events
+    assert len(history) == len(events)
+    assert [history[n] for n in range(len(history))] == list(history)
+    assert history[-1] == list(history)[-1]
+    assert history[2:5] == list(history)[2:5]
+    places = [(entry.position, entry.index) for entry in history]
+    assert places == sorted(set(places))
+    assert all("\n" not in str(entry) for entry in history)
+    assert str(history).count("\n") == len(events) - 1
+    with pytest.raises(IndexError, match="there is no entry"):
+        history[len(events)]

