@@ -43,3 +43,30 @@ class DamagedLog(JobLedgerError):
         self.job_id = job_id
         self.position = position
         self.problem = problem
+
+
+class JobFailed(JobLedgerError):
+    """A job that was waited for has failed."""
+
+    def __init__(
+        self, message: str, *, job_id: str = "", task_id: str = "", reason: str = "", detail: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.task_id = task_id  #: the task that failed the job
+        self.reason = reason  #: name of the type of the exception it raised
+        self.message = detail  #: text of that exception
+
+
+class JobCanceled(JobLedgerError):
+    """A job that was waited for has been canceled."""
+
+    def __init__(self, message: str, *, job_id: str = "", by: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.by = by  #: who canceled it, as user@host
+        self.reason = reason  #: what they gave as the reason
+
+
+class JobNotRetryable(ArgumentError):
+    """Only a failed or canceled job can be retried; this one is running, waiting or completed."""

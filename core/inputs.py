@@ -11,6 +11,7 @@ quietly changes, such as nan (null), integer keys for text ones, or bytes in a t
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .task import Task, TaskIdentifier
 
 _TaskT = TypeVar("_TaskT", bound="Task")
+_ANY_NUMBER = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class InputError(ArgumentError, TypeError):
@@ -60,10 +62,13 @@ def decode_input(cls: type[_TaskT], data: bytes, submitted: TaskIdentifier | Non
     try:
         return codec.build(codec.decode(data))  # type: ignore[return-value]
     except Exception as error:
-        place, reason = located(error)
+        if isinstance(error, msgspec.MsgspecError):
+            place, reason = located(error)
+        else:
+            place, reason = "", f"the class refuses it with {error!r}"
         sender = f"Submitted was {submitted}" if submitted else "Which version was submitted is not known"
         raise InputError(
-            f"{codec.names}{place} does not fit the input {show(data)}: {reason or type(error).__name__}. "
+            f"{codec.names}{place} does not fit the input {show(data)}: {reason}. "
             f"{sender}, this runner has {cls.__task_identifier__}. Register the code the task was submitted for, or "
             "give fields added since a default and keep the others; a change that breaks older input needs a new "
             "major version"
@@ -96,12 +101,6 @@ class WireField(msgspec.Struct, frozen=True):
 
 
 def _wire_fields(cls: type[Task]) -> list[WireField]:
-    for name, pseudo in cls.__dataclass_fields__.items():
-        if isinstance(pseudo.type, dataclasses.InitVar) and _lacks_default(pseudo):
-            raise InputError(
-                f"{cls.__qualname__}.{name} is an InitVar without a default: it is not kept, so a runner could not "
-                "make the task again. Make it a field"
-            )
     try:
         types = field_types(cls)
     except UnresolvedType as error:
@@ -109,11 +108,6 @@ def _wire_fields(cls: type[Task]) -> list[WireField]:
     found = []
     for field in dataclasses.fields(cls):
         if field.metadata.get("skip_serialization"):
-            if field.init and _lacks_default(field):
-                raise InputError(
-                    f"{cls.__qualname__}.{field.name} stays behind (skip_serialization) and has no default: a runner "
-                    "could not make the task again. Give it a default, or init=False"
-                )
             continue
         hint = types[field.name]
         try:
@@ -124,7 +118,26 @@ def _wire_fields(cls: type[Task]) -> list[WireField]:
                 f"{error}. Annotate types that JSON can carry (see Task), such as a path or key to the data"
             ) from error
         found.append(WireField(field.name, hint, _lacks_default(field), field.init, decode))
+    _check_constructor(cls, {field.name for field in found if field.init})
     return found
+
+
+def _check_constructor(cls: type[Task], given: set[str]) -> None:
+    """Raise InputError unless the class can be called with these names alone, as a runner will."""
+    _self, *parameters = inspect.signature(cls.__init__).parameters.values()
+    needed = {one.name for one in parameters if one.default is one.empty and one.kind not in _ANY_NUMBER}
+    if lost := sorted(needed - given):
+        raise InputError(
+            f"{cls.__qualname__}.{lost[0]} is needed to make the task but is not part of its input: it is an InitVar, "
+            "marked skip_serialization, or no field. A runner could not make the task again: give it a default, or "
+            "make it a field that travels"
+        )
+    by_name = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    if not by_name and (unknown := sorted(given - {one.name for one in parameters})):
+        raise InputError(
+            f"{cls.__qualname__}.{unknown[0]} is a field that the class's own __init__ does not take, so a runner could "
+            "not make the task again. Take it, or mark the field with init=False"
+        )
 
 
 def _lacks_default(field: dataclasses.Field[Any]) -> bool:
@@ -148,14 +161,14 @@ class InputCodec:
         raise NotImplementedError
 
     def decode(self, data: bytes) -> dict[str, Any]:
-        """Return the values of the fields that the bytes mention. Errors: ValueError, msgspec.MsgspecError."""
+        """Return the values of the fields that the bytes mention. Errors: msgspec.MsgspecError."""
         raise NotImplementedError
 
     def build(self, values: dict[str, Any]) -> Task:
         """Return the task with these values."""
         for field in self.fields:
             if field.required and field.init and field.name not in values:
-                raise ValueError(f"there is no value for {field.name!r}, which has no default")
+                raise msgspec.ValidationError(f"there is no value for {field.name!r}, which has no default")
         if self._only_init:
             return self.cls(**values)
         given = [field for field in self.fields if field.name in values]
@@ -177,7 +190,7 @@ class InputCodec:
             if found is not None:
                 place, reason = found
                 raise InputError(
-                    f"{self.cls.__qualname__}.{field.name}{place.rstrip()} does not take {show(value)}: {reason}. "
+                    f"{self.cls.__qualname__}.{field.name}{place} does not take {show(value)}: {reason}. "
                     f"The task was not submitted. Pass a value that fits the annotation {type_name(field.type)}, or "
                     "change the annotation"
                 )
@@ -193,7 +206,7 @@ class NoField(InputCodec):
 
     def decode(self, data: bytes) -> dict[str, Any]:
         if data:
-            raise ValueError("the class has no field to take it")
+            raise msgspec.ValidationError("the class has no field to take it")
         return {}
 
 

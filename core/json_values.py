@@ -134,23 +134,27 @@ def misfit(value: Any, decode: Callable[[bytes], Any]) -> tuple[str, str] | None
     Shape: the place continues the name of the field, such as `[2].x`, or is empty; the reason is half a sentence.
     """
     try:
-        data = encode(value)
+        try:
+            data = encode(value)
+        except RecursionError:
+            raise
+        except Exception as error:  # noqa: BLE001  the objects of users may raise anything
+            place, part, error = _culprit(value, error)
+            return place, _unwritable(part, error)
+        try:
+            decoded = decode(data)
+        except (msgspec.MsgspecError, ValueError) as error:
+            place, reason = located(error)
+            if "got `null`" in reason and (lost := _not_finite(value)) is not None:
+                return (
+                    lost,
+                    "JSON has no nan and no infinity. Pass None and annotate it, or leave the value out",
+                )
+            return place, reason
+        if not same_value(value, decoded):
+            return "", f"it would arrive as {show(decoded)}"
     except RecursionError:
         return "", "it contains itself, or is nested too deeply"
-    except Exception as error:  # noqa: BLE001  so may the objects of users
-        place, part, error = _culprit(value, error)
-        return place, _unwritable(part, error)
-    try:
-        decoded = decode(data)
-    except RecursionError:
-        return "", "it is nested too deeply"
-    except (msgspec.MsgspecError, ValueError) as error:
-        place, reason = located(error)
-        if "`null`" in reason and (lost := _not_finite(value)):
-            return lost, "JSON has no nan and no infinity. Pass None and annotate it, or leave the value out"
-        return place, reason
-    if not same_value(value, decoded):
-        return "", f"it would arrive as {show(decoded)}"
     return None
 
 
@@ -162,9 +166,7 @@ def located(error: Exception) -> tuple[str, str]:
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        for key, part in value.items():
-            yield f" key {show(key)}", {key: None}
-            yield f"[{show(key)}]", part
+        yield from ((f"[{show(key)}]", part) for key, part in value.items())
     elif isinstance(value, _ARRAYS):
         yield from ((f"[{index}]", part) for index, part in enumerate(value))
     else:
@@ -173,22 +175,30 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _culprit(value: Any, error: Exception) -> tuple[str, Any, Exception]:
     """Return the smallest part of `value` that cannot be encoded: its place, itself, and what was said about it."""
-    if isinstance(value, Mapping) and len(value) == 1 and None in value.values():
-        return "", next(iter(value)), error
+    candidates = (
+        [(f" key {show(key)}", key, {key: None}) for key in value] if isinstance(value, Mapping) else []
+    )
+    for place, key, alone in candidates:
+        try:
+            encode(alone)
+        except Exception as inner:  # noqa: BLE001  the objects of users may raise anything
+            return place, key, inner
     for place, part in _parts(value):
         try:
             encode(part)
-        except Exception as inner:  # noqa: BLE001  so may the objects of users
+        except Exception as inner:  # noqa: BLE001  the objects of users may raise anything
             rest, smallest, inner = _culprit(part, inner)
             return place + rest, smallest, inner
     return "", value, error
 
 
 def _not_finite(value: Any) -> str | None:
-    """Return a place that reads as true, if there is a nan or an infinity in `value`."""
+    """Return the place of a nan or an infinity in `value`, if there is one."""
     if isinstance(value, float):
-        return None if math.isfinite(value) else " "
-    return next((place + lost for place, part in _parts(value) if (lost := _not_finite(part))), None)
+        return None if math.isfinite(value) else ""
+    return next(
+        (place + rest for place, part in _parts(value) if (rest := _not_finite(part)) is not None), None
+    )
 
 
 def _unwritable(part: Any, error: Exception) -> str:

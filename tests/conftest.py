@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from support.servers import NatsServer
 
 from jobledger.adapters.nats.names import Names
+from support.servers import NatsServer
 
 _numbers = itertools.count(1)
 

@@ -94,7 +94,8 @@ class NatsServer:
                 server.version = version
                 return server
         log.info("ending the nats-server left behind (process %s): it is not usable as it is", pid)
-        await asyncio.to_thread(end_orphan, folder)
+        # Not for long: what was acknowledged is on disk, and whoever asked for a server waits.
+        await asyncio.to_thread(end_orphan, folder, patience=1.0)
         return None
 
     async def ready(self, credentials: Credentials) -> bool:
@@ -140,12 +141,15 @@ def find_orphan(folder: DataFolder) -> int | None:
     return find_process(_serves(folder)) if is_locked(folder.server_lock) else None
 
 
-def end_orphan(folder: DataFolder) -> bool:
-    """End the folder's nats-server, whoever started it; return whether there was one. Takes up to 15 seconds."""
+def end_orphan(folder: DataFolder, *, patience: float = 10.0) -> bool:
+    """End the folder's nats-server, whoever started it; return whether there was one.
+
+    Units: `patience` is the seconds until it is ended by force.
+    """
     pid = find_orphan(folder)
     if pid is None:
         return False
-    end_process(pid, _serves(folder), patience=10.0)
+    end_process(pid, _serves(folder), patience=patience)
     until = time.monotonic() + 1.0
     while is_locked(folder.server_lock) and time.monotonic() < until:
         time.sleep(0.01)  # an ended process lets go of its descriptors a moment later

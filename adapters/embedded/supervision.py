@@ -110,6 +110,8 @@ class Supervision:
                 self._folder.unpublish()
                 self._stop.set()
                 await asyncio.wait({engine}, timeout=_ENGINE_FAREWELL)
+                if not engine.done():
+                    log.warning("the engine did not end within %g s and is cut off", _ENGINE_FAREWELL)
                 for duty in duties:
                     duty.cancel()
                 await asyncio.gather(*duties, return_exceptions=True)

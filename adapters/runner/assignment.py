@@ -31,7 +31,13 @@ class Assignment:
     )
 
     def __init__(
-        self, job_id: str, job_name: str, task: int, attempt: int, spec: TaskSpec, input: bytes  # noqa: A002
+        self,
+        job_id: str,
+        job_name: str,
+        task: int,
+        attempt: int,
+        spec: TaskSpec,
+        input: bytes,  # noqa: A002
     ) -> None:
         self.job_id = job_id
         self.job_name = job_name
@@ -41,7 +47,9 @@ class Assignment:
         self.input = input
         self.started = 0  #: µs since 1970 UTC; 0 until a worker takes it
         self.stopped = 0  #: µs since 1970 UTC
-        self.reports: list[bytes] = []  #: encoded, in the order in which to send them, one after another's answer
+        self.reports: list[
+            bytes
+        ] = []  #: encoded, in the order in which to send them, one after another's answer
         self.submits = False  #: whether the reports carry subtasks
         self.lost = False  #: the attempt is over for the engine: whatever comes of it is not wanted
 

@@ -135,7 +135,7 @@ class LocalFileSystemCache(JobCache):
     Safety: a value is written beside its place and moved there, so threads and processes on any number of hosts see
             it whole or not at all; the last writer wins. With `sync`, it has also reached the disk by then: the log
             remembers a finished task after a power failure, so what the task stored must be there too. Without, a
-            write costs a tenth.
+            write does not wait for the disk.
     Errors: OSError when the disk is full or not permitted.
     """
 

@@ -29,7 +29,9 @@ def describe(error: BaseException) -> Error:
     """Return what the log keeps of `error`. Raises nothing, whatever the exception does when it is looked at."""
     return Error(
         reason=bounded(_read(lambda: type(error).__name__, "Exception"), _MAX_NAME) or "Exception",
-        message=bounded(_read(lambda: str(error), "<the text of this exception cannot be read>"), MAX_MESSAGE),
+        message=bounded(
+            _read(lambda: str(error), "<the text of this exception cannot be read>"), MAX_MESSAGE
+        ),
         traceback=bounded(_traceback(error), MAX_TRACEBACK),
     )
 
@@ -60,19 +62,16 @@ def _read(read: Callable[[], Any], otherwise: str) -> str:
     try:
         text = read()
         return text if isinstance(text, str) else otherwise
-    except BaseException:  # even SystemExit: it comes from the exception's own methods
+    except BaseException:  # noqa: BLE001  even SystemExit: it comes from the exception's own methods
         return otherwise
 
 
 def _traceback(error: BaseException) -> str:
     frames = _from_user_code(error.__traceback__)
-    for text in (
-        lambda: "".join(traceback.format_exception(type(error), error, frames)),
-        # without the exceptions it was caused by, and without its text
-        lambda: "".join(traceback.format_tb(frames)),
-    ):
-        with contextlib.suppress(BaseException):
-            return text()
+    with contextlib.suppress(BaseException):
+        return "".join(traceback.format_exception(type(error), error, frames))
+    with contextlib.suppress(BaseException):  # without its text, and without what it was caused by
+        return "".join(traceback.format_tb(frames))
     return ""
 
 

@@ -74,7 +74,9 @@ def _why_not_executable(cls: type[Task], identifier: TaskIdentifier) -> str:
     shown = cls.__name__ if identifier.name == cls.__name__ else f"{cls.__name__} ({identifier.name})"
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(cls.__abstractmethods__))
-        return f"Task {shown} is not executable: it leaves {missing} abstract. Register a subclass that has them"
+        return (
+            f"Task {shown} is not executable: it leaves {missing} abstract. Register a subclass that has them"
+        )
     return (
         f"Task {shown} is not executable. It must have an execute method in order to register it with a task runner; "
         "without one it can be submitted only, to be run where the code is"

@@ -1,1 +1,104 @@
-"""Durable jobs and workflows whose only truth is an event log."""
+"""Durable jobs and workflows whose only truth is an event log.
+
+Tasks are classes; a job is one execution of a root task and of whatever it submits. What happens to it is written to
+a log on NATS JetStream before anyone is told, so that it goes on wherever its processes were interrupted.
+
+>>> from jobledger import Client, ExecutionContext, Task
+>>> class Greet(Task):
+...     name: str
+...
+...     def execute(self, context: ExecutionContext) -> None:
+...         context.current_task.display = f"Hello, {self.name}"
+>>> client = Client()
+>>> job = client.jobs().submit("greetings", Greet("world"))
+>>> client.runner(tasks=[Greet]).run_all()
+>>> job.wait().state
+<JobState.COMPLETED: 4>
+
+`jobledger.data` has what jobs are described with, `jobledger.cache` the caches for tasks, `jobledger.errors` what can
+be raised.
+"""
+
+from __future__ import annotations
+
+from ._lazy import lazy_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .adapters.client.client import Client
+    from .adapters.client.job import Job
+    from .adapters.client.jobs import JobClient
+    from .adapters.runner.runner import Runner
+    from .core.context import ExecutionContext
+    from .core.errors import (
+        ArgumentError,
+        DamagedLog,
+        JobCanceled,
+        JobFailed,
+        JobLedgerError,
+        JobNotRetryable,
+        NotFoundError,
+        ServerUnavailable,
+        ServerUnsuitable,
+    )
+    from .core.lifecycle import JobState, TaskState
+    from .core.task import Task
+
+    __version__: str
+
+_HOMES = {
+    "ArgumentError": "jobledger.core.errors",
+    "Client": "jobledger.adapters.client.client",
+    "DamagedLog": "jobledger.core.errors",
+    "ExecutionContext": "jobledger.core.context",
+    "Job": "jobledger.adapters.client.job",
+    "JobCanceled": "jobledger.core.errors",
+    "JobClient": "jobledger.adapters.client.jobs",
+    "JobFailed": "jobledger.core.errors",
+    "JobLedgerError": "jobledger.core.errors",
+    "JobNotRetryable": "jobledger.core.errors",
+    "JobState": "jobledger.core.lifecycle",
+    "NotFoundError": "jobledger.core.errors",
+    "Runner": "jobledger.adapters.runner.runner",
+    "ServerUnavailable": "jobledger.core.errors",
+    "ServerUnsuitable": "jobledger.core.errors",
+    "Task": "jobledger.core.task",
+    "TaskState": "jobledger.core.lifecycle",
+}
+_from_home = lazy_names(globals(), _HOMES)
+
+__all__ = [
+    "ArgumentError",
+    "Client",
+    "DamagedLog",
+    "ExecutionContext",
+    "Job",
+    "JobCanceled",
+    "JobClient",
+    "JobFailed",
+    "JobLedgerError",
+    "JobNotRetryable",
+    "JobState",
+    "NotFoundError",
+    "Runner",
+    "ServerUnavailable",
+    "ServerUnsuitable",
+    "Task",
+    "TaskState",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from .adapters.version import installed_version
+
+        version = globals()[name] = installed_version()
+        return version
+    return _from_home(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

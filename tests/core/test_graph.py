@@ -198,18 +198,19 @@ def check_equal(graph: TaskGraph, naive: NaiveGraph) -> None:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["take", "take", "finish", "finish", "give back", "skip"]),
+        st.sampled_from(["take", "take", "finish", "finish", "finish", "give back", "give back", "skip", "look"]),
         st.integers(0, 50),  # which task
         st.integers(1, 4),  # how many
-        new_tasks(min_size=0, max_size=4),
+        new_tasks(min_size=0, max_size=3),
         st.booleans(),  # in chunks of one task
     ),
-    max_size=25,
+    min_size=20,  # short plans, of which there are more, finish hardly anything
+    max_size=60,
 )
 
 
-@settings(max_examples=150)
-@given(new_tasks(max_size=8), steps)
+@settings(max_examples=200)
+@given(new_tasks(min_size=3, max_size=8), steps)
 def test_the_graph_answers_as_a_naive_one(
     roots: list[NewTask], plan: list[tuple[str, int, int, list[NewTask], bool]]
 ) -> None:
@@ -225,10 +226,13 @@ def test_the_graph_answers_as_a_naive_one(
 
     add(roots, ROOT, chunked=False)
     for action, pick, size, subtasks, chunked in plan:
-        check_equal(graph, naive)
         busy = sorted(naive.busy)
-        if action == "take":
-            for number in graph.next_ready(range(len(KINDS)), size):
+        if action == "look":  # now and then only: looking tidies the heaps, and may hide what is wrong with them
+            check_equal(graph, naive)
+        elif action == "take":
+            taken = graph.next_ready(range(len(KINDS)), size)
+            assert taken == naive.ready(range(len(KINDS)))[:size]
+            for number in taken:
                 graph.status[number], graph.ready[number] = RUNNING, 0
                 naive.busy.add(number)
         elif action == "skip":

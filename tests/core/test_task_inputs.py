@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
+import types
 from collections import OrderedDict
 from dataclasses import InitVar, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -61,13 +62,19 @@ class Options(TypedDict, total=False):
     title: str
 
 
-def of(annotation: Any) -> type[Task]:
+def define(name: str, **annotations: Any) -> Any:
+    """Return a task class with these fields."""
+    namespace = {"__annotations__": annotations, "__module__": __name__}
+    return types.new_class(name, (Task,), exec_body=lambda body: body.update(namespace))
+
+
+def of(annotation: Any) -> Any:
     """Return a task class with one field, `value`, of this type."""
-    return type(Task)("One", (Task,), {"__annotations__": {"value": annotation}, "__module__": __name__})
+    return define("One", value=annotation)
 
 
 def wire(annotation: Any, value: Any) -> bytes:
-    return encode_input(of(annotation)(value))  # type: ignore[call-arg]
+    return encode_input(of(annotation)(value))
 
 
 class Nothing(Task): ...
@@ -215,17 +222,21 @@ hashable = [pair for pair in scalars if pair[0] is not Point]
 keys = [pair for pair in scalars if pair[0] in (int, str, UUID, date, Colour, Level)]
 
 
+def generic(origin: type, *arguments: Any) -> Any:
+    return types.GenericAlias(origin, arguments)
+
+
 def containers(
     inner: tuple[Any, st.SearchStrategy[Any]],
 ) -> st.SearchStrategy[tuple[Any, st.SearchStrategy[Any]]]:
     annotation, values = inner
     return st.one_of(
-        st.just((list[annotation], st.lists(values, max_size=4))),
-        st.just((tuple[annotation, ...], st.lists(values, max_size=4).map(tuple))),
-        st.just((tuple[annotation, int], st.tuples(values, st.integers()))),
-        st.just((annotation | None, st.none() | values)) if annotation is not type(None) else st.nothing(),
+        st.just((generic(list, annotation), st.lists(values, max_size=4))),
+        st.just((generic(tuple, annotation, ...), st.lists(values, max_size=4).map(tuple))),
+        st.just((generic(tuple, annotation, int), st.tuples(values, st.integers()))),
+        st.just((Optional[annotation], st.none() | values)),  # noqa: UP045
         st.sampled_from(keys).map(
-            lambda key: (dict[key[0], annotation], st.dictionaries(key[1], values, max_size=4))  # type: ignore[misc]
+            lambda key: (generic(dict, key[0], annotation), st.dictionaries(key[1], values, max_size=4))
         ),
     )
 
@@ -233,8 +244,8 @@ def containers(
 sets = st.sampled_from(hashable).flatmap(
     lambda pair: st.sampled_from(
         [
-            (set[pair[0]], st.sets(pair[1], max_size=4)),  # type: ignore[index]
-            (frozenset[pair[0]], st.frozensets(pair[1], max_size=4)),  # type: ignore[index]
+            (generic(set, pair[0]), st.sets(pair[1], max_size=4)),
+            (generic(frozenset, pair[0]), st.frozensets(pair[1], max_size=4)),
         ]
     )
 )
@@ -246,7 +257,7 @@ typed = st.recursive(
 @given(st.lists(typed, min_size=1, max_size=3))
 def test_every_supported_input_comes_back_equal(pairs: list[tuple[Any, Any]]) -> None:
     annotations = {f"field_{index}": pair[0] for index, pair in enumerate(pairs)}
-    cls = type(Task)("Generated", (Task,), {"__annotations__": annotations, "__module__": __name__})
+    cls = define("Generated", **annotations)
     task = cls(*(pair[1] for pair in pairs))
     data = encode_input(task)
     again = decode_input(cls, data)
@@ -274,7 +285,7 @@ anything = st.recursive(
 )
 
 
-@given(st.sampled_from(scalars + [(list[pair[0]], pair[1]) for pair in scalars]), anything)
+@given(st.sampled_from(scalars + [(generic(list, pair[0]), pair[1]) for pair in scalars]), anything)
 @example((float, None), float("nan"))
 @example((str, None), b"bytes")
 @example((bytes, None), "abcd")
@@ -282,14 +293,18 @@ anything = st.recursive(
 def test_whatever_is_let_out_can_be_read_and_says_the_same(annotation: tuple[Any, Any], value: Any) -> None:
     cls = of(annotation[0])
     try:
-        data = encode_input(cls(value))  # type: ignore[call-arg]
+        data = encode_input(cls(value))
     except InputError:
         return
     again = decode_input(cls, data)
-    # What arrives is the value, or the value is how it is written.
-    assert again.value == value or encode_input(again) == data  # type: ignore[attr-defined]
-    if isinstance(value, bytes):
-        assert again.value == value  # type: ignore[attr-defined]
+    assert carries(again.value, value)
+    assert decode_input(cls, encode_input(again)) == again
+
+
+def carries(arrived: Any, value: Any) -> bool:
+    if isinstance(value, list | tuple) and isinstance(arrived, list | tuple):
+        return len(value) == len(arrived) and all(map(carries, arrived, value))
+    return bool(arrived == value) or (isinstance(value, str) and not isinstance(arrived, str | bytes))
 
 
 @given(st.sampled_from([Nothing, Pair, Tree, of(int), of(dict[str, int])]), st.binary())
@@ -300,14 +315,14 @@ def test_bytes_from_elsewhere_never_fail_in_another_way(cls: type[Task], data: b
 
 @given(json_values)
 def test_any_takes_whatever_json_can_say(value: Any) -> None:
-    assert decode_input(of(Any), wire(Any, value)).value == value  # type: ignore[attr-defined]
+    assert decode_input(of(Any), wire(Any, value)).value == value
 
 
 def test_a_day_with_a_repeated_hour() -> None:
     vienna = ZoneInfo("Europe/Vienna")
     for fold in (0, 1):
         repeated = datetime(2024, 10, 27, 2, 30, tzinfo=vienna, fold=fold)
-        again = decode_input(of(datetime), wire(datetime, repeated)).value  # type: ignore[attr-defined]
+        again = decode_input(of(datetime), wire(datetime, repeated)).value
         assert again.timestamp() == repeated.timestamp()
 
 
@@ -339,7 +354,7 @@ class Day(date): ...
     ],
 )
 def test_subclasses_of_plain_types(annotation: Any, value: Any) -> None:
-    assert decode_input(of(annotation), wire(annotation, value)).value == value  # type: ignore[attr-defined]
+    assert decode_input(of(annotation), wire(annotation, value)).value == value
 
 
 @pytest.mark.parametrize(
@@ -357,7 +372,7 @@ def test_subclasses_of_plain_types(annotation: Any, value: Any) -> None:
     ],
 )
 def test_the_json_form_of_a_value_is_accepted(annotation: Any, value: Any, arrives: Any) -> None:
-    assert decode_input(of(annotation), wire(annotation, value)).value == arrives  # type: ignore[attr-defined]
+    assert decode_input(of(annotation), wire(annotation, value)).value == arrives
 
 
 # ---------------------------------------------------------------------------------------------- refusals
@@ -412,7 +427,7 @@ looped.append(looped)
         (dict[str, int], {1: 2}, "", "it would arrive as {'1': 2}"),
         (dict[str, int], {"a": "b"}, "[...]", "Expected `int`"),
         (dict[str, Any], {"a": {"b": object()}}, "['a']['b']", "no JSON form"),
-        (dict[Any, Any], {"a": {(1, 2): 1}}, "['a'] key (1, 2)", "keys"),
+        (dict[Any, Any], {"a": {(1, 2): 1}}, "['a'] key (1, 2)", "no JSON form"),
         (list[int], [1, "a"], "[1]", "Expected `int`"),
         (list[Any], [1, {2, print}], "[1][", "cannot be written"),
         (list[int], 5, "", "Expected `array`"),
@@ -440,11 +455,7 @@ looped.append(looped)
 )
 @pytest.mark.parametrize("several", [False, True])
 def test_refused_at_submission(annotation: Any, value: Any, place: str, reason: str, several: bool) -> None:
-    if several:
-        annotations = {"first": int, "value": annotation}
-        task = type(Task)("One", (Task,), {"__annotations__": annotations, "__module__": __name__})(1, value)
-    else:
-        task = of(annotation)(value)  # type: ignore[call-arg]
+    task = define("One", first=int, value=annotation)(1, value) if several else of(annotation)(value)
     with pytest.raises(InputError) as caught:
         encode_input(task)
     assert str(caught.value).startswith(f"One.value{place}")
@@ -509,11 +520,38 @@ def test_inputs_a_runner_could_not_rebuild() -> None:
         a: int
         scale: InitVar[int] = 1
 
-    with pytest.raises(InputError, match=r"Secret\.a stays behind"):
+    with pytest.raises(InputError, match=r"Secret\.a is needed.*skip_serialization"):
         encode_input(Secret(1))
-    with pytest.raises(InputError, match=r"Volatile\.scale is an InitVar"):
+    with pytest.raises(InputError, match=r"Volatile\.scale is needed.*InitVar"):
         encode_input(Volatile(1, 2))
     assert encode_input(Harmless(1, 2)) == b"1"
+
+
+def test_constructors_written_by_hand() -> None:
+    class Fine(Task):
+        a: int
+        b: int = field(init=False)
+
+        def __init__(self, a: int, **more: int) -> None:
+            self.a, self.b = a, a + 1
+
+    class Wrong(Task):
+        a: int
+
+        def __init__(self) -> None:
+            self.a = 3
+
+    class Demanding(Task):
+        a: int
+
+        def __init__(self, a: int, b: int) -> None:
+            self.a = a
+
+    assert decode_input(Fine, encode_input(Fine(1))) == Fine(1)
+    with pytest.raises(InputError, match=r"Wrong\.a is a field that the class's own __init__ does not take"):
+        encode_input(Wrong())
+    with pytest.raises(InputError, match=r"Demanding\.b is needed"):
+        encode_input(Demanding(1, 2))
 
 
 def test_names_that_cannot_be_found() -> None:
@@ -546,11 +584,8 @@ class Box(Task, Generic[T, U]):
     others: dict[str, U] = field(default_factory=dict)
 
 
-class HalfBox(Box[list[T], int], Generic[T]):
+class HalfBox(Box[list[T], int], Generic[T], kw_only=True):
     more: T
-
-
-class PointBox(HalfBox[Point], kw_only=True): ...
 
 
 def test_generic_tasks() -> None:
@@ -562,13 +597,14 @@ def test_generic_tasks() -> None:
 
 
 def test_generic_tasks_of_generic_tasks() -> None:
-    class Full(Box[list[Point], int]):
-        pass
+    class PointBox(HalfBox[Point]): ...
 
-    task = Full([Point(1)], {"a": 1})
-    assert decode_input(Full, encode_input(task)) == task
-    with pytest.raises(InputError, match=r"Full\.content\[0\]"):
-        encode_input(Full([3], {}))  # type: ignore[list-item]
+    task = PointBox([Point(1)], {"a": 1}, more=Point(2))
+    assert decode_input(PointBox, encode_input(task)) == task
+    with pytest.raises(InputError, match=r"PointBox\.content\[0\]"):
+        encode_input(PointBox([3], more=Point(2)))  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"PointBox\.more"):
+        encode_input(PointBox([], more=3))  # type: ignore[arg-type]
 
 
 def test_type_variables_left_open_take_any_json() -> None:
@@ -611,7 +647,7 @@ def test_what_the_class_itself_refuses() -> None:
             if self.a > 3:
                 raise KeyError("too large")
 
-    with pytest.raises(InputError, match="too large"):
+    with pytest.raises(InputError, match=r"refuses it with KeyError.*too large"):
         decode_input(Picky, b"4")
 
 

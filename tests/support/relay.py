@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from typing import Self
@@ -18,6 +19,7 @@ class Relay:
         self._target = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
+        self._closed = False
         self._lock = threading.Lock()
         self._lose_requests = False
         self._lose_answers = False
@@ -50,6 +52,8 @@ class Relay:
             self._open.clear()
 
     def close(self) -> None:
+        with self._lock:
+            self._closed = True
         _close(self._listener)
         self.cut()
         for thread in self._threads:
@@ -69,6 +73,10 @@ class Relay:
                 return
             server = socket.create_connection(self._target)
             with self._lock:
+                if self._closed:
+                    _close(client)
+                    _close(server)
+                    return
                 self._open += [client, server]
             for source, sink, answers in ((client, server, False), (server, client, True)):
                 thread = threading.Thread(target=self._forward, args=(source, sink, answers), daemon=True)
@@ -90,8 +98,6 @@ class Relay:
 
 def _close(connection: socket.socket) -> None:
     # a plain close() would not wake a thread that is blocked on the socket
-    try:
+    with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
     connection.close()

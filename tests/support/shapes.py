@@ -27,5 +27,7 @@ def new_tasks(draw: st.DrawFn, *, min_size: int = 1, max_size: int = 6) -> list[
         # half of the tasks wait for nothing: else hardly anything would run side by side
         waits = position and draw(st.booleans())
         members = draw(st.frozensets(st.integers(0, position - 1), max_size=4)) if waits else frozenset[int]()
-        tasks.append(NewTask(draw(kinds), draw(inputs), members))
+        # most tasks are of the kind of the one before them, as most tasks are
+        kind = tasks[-1].spec if tasks and draw(st.integers(0, 2)) else draw(kinds)
+        tasks.append(NewTask(kind, draw(inputs), members))
     return tasks

@@ -135,12 +135,11 @@ class Follower:
         await self._link.nc.publish(subject, json.dumps(wish).encode(), reply=f"{inbox}.{request}")
 
     async def _receive(self, msg: Msg) -> None:
-        request = msg.subject.rpartition(".")[2]
-        if self._broken or request not in self._asked:
+        if self._broken:
             return
         self._heard = asyncio.get_running_loop().time()
         if not msg.reply.startswith("$JS.ACK."):
-            self._heed((msg.headers or {}).get("Status"), request)
+            self._heed((msg.headers or {}).get("Status"), request=msg.subject.rpartition(".")[2])
             return
         # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<position>.<number>.<time>.<pending>
         *_, position, number, _, _ = msg.reply.split(".")[: 9 if msg.reply.count(".") == 8 else 11]
@@ -150,17 +149,20 @@ class Follower:
         self._received += 1
         self._position = int(position)
         self._deliver(Message(self._position, msg.subject, msg.data))
-        self._asked[request] -= 1
-        if not self._asked[request]:
-            del self._asked[request]
-            self._wake.set()
+        request = next(iter(self._asked), None)  # the server serves them in the order in which they came
+        if request is not None:
+            left = self._asked[request] = self._asked[request] - 1
+            if not left:
+                del self._asked[request]
+            if left in (0, ROOM // 2):
+                self._wake.set()
 
     def _heed(self, status: str | None, request: str) -> None:
         match status:
             case "100":  # a heartbeat
                 pass
             case "404" | "408":  # the request expired
-                del self._asked[request]
+                self._asked.pop(request, None)
                 self._wake.set()
             case _:  # the consumer is gone, or was moved
                 self._break()

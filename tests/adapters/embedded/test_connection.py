@@ -89,8 +89,7 @@ def test_no_permission_for_jetstream(bare_server: Callable[[str], str], tmp_path
     )
     refusal = _refusal(Endpoint(url, user="a", password="a"))
     assert isinstance(refusal, ServerUnavailable)
-    assert "Permissions Violation" in str(refusal)
-    assert "$JS.API" in str(refusal)
+    assert "permissions violation for publish" in str(refusal).lower()
 
 
 @pytest.fixture
@@ -127,7 +126,7 @@ def test_too_old(old_server: str) -> None:
 
 def test_one_living_server_of_several_is_enough(home: Home) -> None:
     endpoint = ensure_server(home.path)
-    several = Endpoint(("nats://127.0.0.1:1", endpoint.url), user=endpoint.user, password=endpoint.password)
+    several = Endpoint(("nats://127.0.0.1:1", *endpoint.urls), user=endpoint.user, password=endpoint.password)
 
     async def scenario() -> bool:
         client = await connect(several, name="test")

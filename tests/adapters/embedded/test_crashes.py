@@ -85,7 +85,7 @@ def test_a_server_left_alone_that_does_not_answer_is_replaced(home: Home) -> Non
     home.kill(home.supervisors())
     for pid in wedged:
         os.kill(pid, signal.SIGSTOP)
-    assert ensure_server(home.path, deadline=30).url == endpoint.url
+    assert ensure_server(home.path).url == endpoint.url
     assert home.servers() != wedged
     assert _written(endpoint) == b"kept"
 

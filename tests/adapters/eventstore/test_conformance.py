@@ -10,12 +10,12 @@ Left out:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 from unittest import TestCase
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from eventsourcing.persistence import Tracking, TrackingRecorder
+from eventsourcing.persistence import Tracking
 from eventsourcing.popo import POPOTrackingRecorder
 from eventsourcing.tests.application import ApplicationTestCase, ExampleApplicationTestCase
 from eventsourcing.tests.persistence import (
@@ -32,7 +32,6 @@ from eventsourcing.tests.projection import (
     EventSourcedProjectionTestCase,
 )
 from eventsourcing.utils import Environment, get_topic
-from support.servers import NatsServer
 
 from jobledger.adapters.nats.eventstore import JetStreamFactory
 from jobledger.adapters.nats.eventstore.recorders import (
@@ -42,6 +41,7 @@ from jobledger.adapters.nats.eventstore.recorders import (
 from jobledger.adapters.nats.eventstore.snapshots import JetStreamSnapshotRecorder
 from jobledger.adapters.nats.eventstore.tracking import JetStreamProcessRecorder, JetStreamTrackingRecorder
 from jobledger.adapters.nats.names import Names
+from support.servers import NatsServer
 
 MODULE = "jobledger.adapters.nats.eventstore"
 

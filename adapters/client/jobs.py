@@ -1,0 +1,95 @@
+"""Submitting, finding, canceling and retrying jobs."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from ..portal import shared_portal
+from . import arguments, requests
+from .arguments import Clusters, Tasks
+from .job import Job
+from .session import Session
+
+
+class JobClient:
+    """What can be done with jobs; from `client.jobs()`. May be used from several threads.
+
+    Errors of every method: ServerUnavailable if no server or no engine answers, ServerUnsuitable if the server cannot
+    hold a log.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def submit(
+        self,
+        name: str,
+        root_task_or_tasks: Tasks,
+        cluster: Clusters = None,
+        max_retries: int = 0,
+    ) -> Job:
+        """Submit a job and return it: it is in the log, and its tasks wait for a runner.
+
+        Shape:  one root task, or several that may run side by side. `cluster` says which runners may take them (None:
+                the default cluster); for several tasks also a list, one for each. `max_retries` is how many failed
+                attempts of each are tried again.
+        Errors: ArgumentError for a bad name, cluster or max_retries, and for more input than fits a message of the
+                server; InputError (an ArgumentError and a TypeError) for what is no task, or has an input that does
+                not fit its fields. Nothing is sent in these cases.
+
+        >>> job = client.jobs().submit("thumbnails", MakeThumbnails("/pictures"), max_retries=2)
+        >>> job.state
+        <JobState.SUBMITTED: 1>
+        """
+        command = arguments.submit_command(name, root_task_or_tasks, cluster, max_retries)
+        return Job(shared_portal().run(requests.submit(self._session, command)))
+
+    def find(self, job_or_id: Job | UUID | str) -> Job:
+        """Return the job of this id, read afresh.
+
+        Errors: NotFoundError if there is none; ArgumentError if it is no id; DamagedLog if it cannot be read.
+
+        >>> job = client.jobs().find("018dd029-58ca-74e5-8b58-b4f99d610f9a")
+        """
+        job_id = arguments.job_id(job_or_id)
+        return Job(shared_portal().run(requests.find(self._session, job_id)))
+
+    def cancel(self, job_or_id: Job | UUID | str, reason: str = "") -> bool:
+        """Halt a job: no queued task of it is started any more. Return whether this call halted it.
+
+        Running tasks are not interrupted, and what they submit is kept but not run; the job is settled when the last
+        one has ended. A job that is completed, failed or canceled already stays as it is. `retry` resumes it.
+        Errors: NotFoundError; ArgumentError.
+
+        >>> client.jobs().cancel(job, reason="wrong input")
+        True
+        """
+        job_id = arguments.job_id(job_or_id)
+        arguments.checked_text("reason", reason, limit=4096, example="reason='wrong input'", blank=True)
+        done = shared_portal().run(requests.cancel(self._session, job_id, reason))
+        _expect(job_or_id, done.version)
+        return bool(done.count)
+
+    def retry(self, job_or_id: Job | UUID | str) -> int:
+        """Resume a failed or canceled job. Return how many tasks may run again: those that failed, and those halted.
+
+        What is computed is kept and not run again. The failed tasks have all their retries again.
+        Errors: NotFoundError; JobNotRetryable (an ArgumentError) if the job is neither failed nor canceled;
+                ArgumentError.
+
+        >>> client.jobs().retry(job)
+        3
+        """
+        job_id = arguments.job_id(job_or_id)
+        done = shared_portal().run(requests.retry(self._session, job_id))
+        _expect(job_or_id, done.version)
+        return done.count
+
+    def __repr__(self) -> str:
+        return f"<JobClient of namespace {self._session.names.namespace!r}>"
+
+
+def _expect(job: object, version: int) -> None:
+    """Whoever changed a job through its object must see the change in that object."""
+    if isinstance(job, Job):
+        job._reading.expect(version)

@@ -1,0 +1,194 @@
+"""What a program runs its tasks with: `client.runner(tasks=[…]).run_all()`, or a `Runner` defined before any client."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from jobledger.core.context import JobCache
+from jobledger.core.errors import ArgumentError
+from jobledger.core.task import Task, TaskIdentifier
+
+from ..link import Link
+from ..portal import Portal
+from .cache import NoCache
+from .context import Equipment
+from .flight import Flight
+from .logs import log_level
+from .registry import TaskRegistry
+from .session import Session
+from .signals import StopSignals
+
+if TYPE_CHECKING:
+    from ..client.client import Client
+
+__all__ = ["Runner", "RunnerContext", "TaskRunner"]
+
+#: seconds running tasks have to finish after the first SIGTERM or Ctrl-C
+GRACE = 10.0
+#: seconds for which run_all puts up with a server that is away
+PATIENCE = 60.0
+_MOST_THREADS = 1024
+
+
+class RunnerContext:
+    """Base for what the tasks of one runner share, such as clients and pools: `context.runner_context`.
+
+    Subclass it and pass the subclass as `context=`: each runner makes one instance, without arguments, when it is
+    created. Tasks that run at the same time use it from several threads.
+    """
+
+
+class Runner:
+    """Tasks, a cache and a context, defined once and connected to a client where they are to run."""
+
+    def __init__(
+        self,
+        *,
+        tasks: Iterable[type[Task]] | None = None,
+        cache: JobCache | None = None,
+        context: type[Any] | Any | None = None,
+    ) -> None:
+        self.cache = cache
+        self.context = context
+        self._tasks = TaskRegistry(tasks or ())
+
+    def register(self, task: type[Task]) -> None:
+        """Add a task class. Errors: as `TaskRegistry.register`."""
+        self._tasks.register(task)
+
+    @property
+    def task_identifiers(self) -> list[TaskIdentifier]:
+        return self._tasks.identifiers
+
+    def connect_to(self, client: Client, cluster: str | None = None, concurrency: int = 1) -> TaskRunner:
+        """Return a runner of these tasks that takes work from this client's server."""
+        return client.runner(
+            tasks=self._tasks.classes,
+            cluster=cluster,
+            cache=self.cache,
+            context=self.context,
+            concurrency=concurrency,
+        )
+
+
+class TaskRunner:
+    """Runs tasks of its classes and its cluster, `concurrency` at a time, each on a thread of this process."""
+
+    def __init__(
+        self,
+        tasks: Iterable[type[Task]] | None = None,
+        *,
+        link: Callable[[], Awaitable[Link]],
+        portal: Portal,
+        cluster: str,
+        cache: JobCache | None = None,
+        context: type[Any] | Any | None = None,
+        concurrency: int = 1,
+    ) -> None:
+        """`link` returns the open connection, on the portal's loop; it is asked for whenever a run begins.
+
+        Errors: ArgumentError or TypeError saying which argument cannot be used.
+        """
+        if cache is not None and not isinstance(cache, JobCache):
+            raise TypeError(
+                f"cache is a JobCache, such as jobledger.cache.InMemoryCache(), not {cache!r:.100}"
+            )
+        self.cluster = cluster
+        self.concurrency = _checked_concurrency(concurrency)
+        self._tasks = TaskRegistry(tasks or ())
+        self._link = link
+        self._portal = portal
+        self._cache = NoCache() if cache is None else cache
+        self._context = context() if inspect.isclass(context) else context
+        self._log_level = log_level()
+        self._sessions: set[Session] = set()
+        self._starting = threading.Lock()
+
+    def register(self, task: type[Task]) -> None:
+        """Add a task class; a run in progress takes tasks of it from its next request on.
+
+        Errors: as `TaskRegistry.register`.
+        """
+        self._tasks.register(task)
+
+    @property
+    def tasks_to_run(self) -> list[TaskIdentifier]:
+        """What this runner takes."""
+        return self._tasks.identifiers
+
+    def run_all(self, *, grace: float = GRACE) -> None:
+        """Run until no task is ready for this runner and none of its own is running.
+
+        It does not wait for what other runners are doing: tasks that become ready by that are left to them.
+        SIGTERM and Ctrl-C let running tasks finish for `grace` seconds, give the others back, and then take their
+        usual effect.
+        Errors: ServerUnavailable when there was no answer for a minute.
+        """
+        received = self._run(forever=False, grace=grace, patience=PATIENCE)
+        if received is not None:
+            signal.raise_signal(received)
+
+    def run_forever(self, *, grace: float = GRACE) -> None:
+        """Run until SIGTERM, Ctrl-C or `stop`: then running tasks finish for `grace` seconds, others are given back.
+
+        A server that is away is waited for. A second signal ends the run at once. After SIGTERM and `stop` this
+        returns, after Ctrl-C it raises KeyboardInterrupt.
+        """
+        received = self._run(forever=True, grace=grace, patience=float("inf"))
+        if received is signal.SIGINT:
+            raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        """End the runs in progress, from another thread or from a task, as SIGTERM does; do not wait for it."""
+        self._each(Session.drain)
+
+    def _run(self, *, forever: bool, grace: float, patience: float) -> signal.Signals | None:
+        if not self._tasks.classes:
+            raise ArgumentError("this runner has no tasks: pass tasks=[…] or register one before running it")
+        link = self._portal.run(self._open())
+        equipment = Equipment(
+            self._tasks,
+            self._cache,
+            self.cluster,
+            self._context,
+            self._log_level,
+            Flight.room(link.nc.max_payload),
+        )
+        session = Session(link, equipment, self.concurrency, forever=forever, grace=grace, patience=patience)
+        with self._starting:
+            self._sessions.add(session)
+        try:
+            with StopSignals(self.stop, lambda: self._each(Session.abort)) as signals:
+                self._portal.run(session.run())
+        finally:
+            session.join()
+            with self._starting:
+                self._sessions.discard(session)
+        return signals.received
+
+    async def _open(self) -> Link:
+        return await self._link()
+
+    def _each(self, order: Callable[[Session], None]) -> None:
+        # No lock: this runs in signal handlers, which may interrupt its holder.
+        for session in tuple(self._sessions):
+            self._portal.loop.call_soon_threadsafe(order, session)
+
+
+def _checked_concurrency(concurrency: Any) -> int:
+    try:
+        if isinstance(concurrency, bool):
+            raise TypeError
+        number = operator.index(concurrency)
+    except TypeError:
+        raise TypeError(f"concurrency is a whole number, not {concurrency!r:.100}") from None
+    if not 1 <= number <= _MOST_THREADS:
+        raise ArgumentError(
+            f"concurrency is 1 to {_MOST_THREADS} threads, not {number}: start more runners for more"
+        )
+    return number

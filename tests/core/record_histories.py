@@ -1,0 +1,211 @@
+"""Record histories for the golden corpus: `PYTHONPATH=src:tests python tests/core/record_histories.py`.
+
+A history is two files in `histories/`: `<name>.hex`, the bytes of its commits, one a line in hexadecimal; and
+`<name>.json`, the state they fold to. `test_codec.py` holds every later version of the code to both.
+
+What is recorded stays: this only ever adds histories that are missing. A new kind of event, or a new field, gets a new
+history; an old one is proof that what was once written can still be read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from support.histories import JOB, JobDriver, describe, submission, task
+
+from jobledger.core import commands as c
+from jobledger.core import events as e
+from jobledger.core.codec import NO_PREVIOUS, Commit, digest, encode_commit
+from jobledger.core.job import Job, fold
+from jobledger.core.submission import NewTask, columns
+
+HISTORIES = Path(__file__).with_name("histories")
+EPOCH = 1_700_000_000_000_000  # as large as real times are
+
+
+def fan_out() -> JobDriver:
+    """20 subtasks, and one that waits for all of them."""
+    job = _job(task("Root", input=b'{"n":20}'))
+    job.run(
+        0, *[task("Part", input=b"%d" % n) for n in range(20)], task("Reduce", cluster="gpu", after=range(20))
+    )
+    while claimed := job.claim(8, runner="runner-ä"):
+        for number in claimed:
+            job.compute(number)
+    return job
+
+
+def failed_and_retried() -> JobDriver:
+    """Two retries used up, a failure, what ran meanwhile, a retry of the job, and the rest."""
+    job = _job(task("Root"))
+    job.run(0, task("Flaky", retries=2), task("Beside"), task("Later", after=[0]))
+    for _ in range(3):
+        job.claim()
+        job.fail(1, error=e.Error("ValueError", "çа me dépasse \N{FACE WITH OPEN MOUTH}", "Traceback …"))
+    job.retry()
+    job.claim(2)
+    job.do(c.ReportFailed(JOB, 1, 4, EPOCH + 5, EPOCH + 6, e.Error("E", ""), "shown to users"))
+    job.claim()
+    job.do(c.ReportComputed(JOB, 1, 5, EPOCH + 7, EPOCH + 9, None, "shown to users"))
+    job.drain()
+    job.compute(2)
+    return job
+
+
+def left_failed() -> JobDriver:
+    """A job that failed in two places while a third task has a retry left and a fourth runs on."""
+    job = _job(task("A"), task("B", retries=1), task("C"), task("D"), task("E"))
+    job.claim(4)
+    job.fail(0)
+    job.fail(1)
+    job.fail(2)
+    return job
+
+
+def optional() -> JobDriver:
+    """A failure below an optional task, one of an optional task, and what is skipped."""
+    job = _job(task("Root"))
+    job.run(0, task("X", optional=True), task("After", after=[0]), task("Y", optional=True, retries=1))
+    job.run(1, task("Fail"), task("Skipped", after=[0]), task("Runs"), task("Skipped too"))
+    job.claim()
+    job.claim(specs=[job.job.graph.spec[6]])
+    job.fail(4)
+    job.compute(6)
+    for _ in range(2):
+        while job.job.state_of(3).name == "QUEUED":
+            job.claim(specs=[job.job.graph.spec[3]])
+        job.fail(3)
+    job.drain()
+    return job
+
+
+def staged() -> JobDriver:
+    """Subtasks in chunks, with dependencies across them; a first attempt whose chunks come to nothing."""
+    job = _job(task("Root", retries=1))
+    tasks = [task("Part", input=bytes(40), after=[n - 1] if n % 3 else []) for n in range(12)]
+    first, second, *_, last = list(columns(tasks, max_bytes=200))
+    job.claim()
+    job.stage(0, first)
+    job.fail(0)
+    job.claim()
+    chunks = list(columns(tasks, max_bytes=200))
+    for chunk in chunks[:-1]:
+        job.stage(0, chunk)
+    job.do(c.ReportComputed(JOB, 0, 2, EPOCH, EPOCH + 1, last))
+    job.drain()
+    return job
+
+
+def staged_and_running() -> JobDriver:
+    """A job in the middle of its life: chunks staged, nothing reported yet."""
+    job = _job(task("Root"), task("Other"))
+    job.claim(2)
+    job.stage(0, submission(task("A"), task("B", after=[0])))
+    return job
+
+
+def canceled() -> JobDriver:
+    """Canceled while two tasks run, of which one ends and has subtasks."""
+    job = _job(task("A"), task("B"), task("C"))
+    job.claim(2)
+    job.cancel()
+    job.compute(0, task("Child"))
+    return job
+
+
+def canceled_and_retried() -> JobDriver:
+    """Canceled, retried, canceled again, failed for all that, retried again, completed."""
+    job = _job(task("A"), task("B"))
+    job.cancel("one")
+    job.retry("two")
+    job.claim(2)
+    job.cancel("three")
+    job.fail(1)
+    job.compute(0)
+    job.retry("four")
+    job.drain()
+    return job
+
+
+def lost_runners() -> JobDriver:
+    """Leases that expire until the task is held to blame, and a task that is given back."""
+    job = _job(task("Deadly", retries=3), task("Fine"))
+    for attempt in range(11):
+        job.claim(runner=f"runner-{attempt}")
+        job.expire(0)
+    job.retry()
+    job.claim(2)
+    job.release(1)
+    job.expire(0)
+    return job
+
+
+SCENARIOS: dict[str, Callable[[], JobDriver]] = {
+    "fan-out": fan_out,
+    "failed-and-retried": failed_and_retried,
+    "left-failed": left_failed,
+    "optional": optional,
+    "staged": staged,
+    "staged-and-running": staged_and_running,
+    "canceled": canceled,
+    "canceled-and-retried": canceled_and_retried,
+    "lost-runners": lost_runners,
+    "unknown-tag": fan_out,
+}
+
+
+def _job(*roots: NewTask) -> JobDriver:
+    job = JobDriver()
+    job.now = EPOCH
+    job.submit(*roots)
+    return job
+
+
+def commits(job: JobDriver) -> list[Commit]:
+    """Return what `job` has been through as commits, each naming the one before it."""
+    found: list[Commit] = []
+    previous, state = NO_PREVIOUS, Job(JOB)
+    for number, (at, events) in enumerate(job.history, 1):
+        fold(state, [(at, events)])
+        commit = Commit(number.to_bytes(16), previous, at, "engine-1", state.settled, list(events))
+        previous = digest(encode_commit(commit))
+        found.append(commit)
+    return found
+
+
+def from_the_future(known: list[Commit]) -> list[Commit]:
+    """Return the same history as a later version might have written it: with events that are not known today."""
+    found: list[Commit] = []
+    for commit in known:
+        unknown = e.UnknownEvent(250, [len(found), "fields", {"of": [b"any", None, 1.5, True]}])
+        events = [unknown, *commit.events] if len(found) % 2 else [*commit.events, unknown]
+        previous = digest(encode_commit(found[-1])) if found else NO_PREVIOUS
+        found.append(msgspec.structs.replace(commit, events=events, previous=previous))
+    return found
+
+
+def record(folder: Path) -> list[str]:
+    """Write the histories that are missing in `folder`. Return their names."""
+    folder.mkdir(exist_ok=True)
+    added = []
+    for name, scenario in SCENARIOS.items():
+        path = folder / f"{name}.hex"
+        if path.exists():
+            continue
+        job = scenario()
+        history = commits(job)
+        if name == "unknown-tag":
+            history = from_the_future(history)
+        with path.open("x", encoding="ascii") as file:
+            file.writelines(encode_commit(commit).hex() + "\n" for commit in history)
+        state = json.dumps(describe(job.job), indent=1, ensure_ascii=False)
+        path.with_suffix(".json").write_text(state + "\n", encoding="utf-8")
+        added.append(name)
+    return added
+
+
+if __name__ == "__main__":
+    print("added:", ", ".join(record(HISTORIES)) or "none, all are recorded")
