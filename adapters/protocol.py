@@ -6,6 +6,9 @@
 | `exchange` | `Exchange` | `Reply` with `Exchanged` |
 | `heartbeat` | `Heartbeat` | `Reply` with `HeartbeatSeen` |
 
+The engine also says on the subject `halted`, to all runners, the id of a job that failed or was canceled while tasks of
+it are claimed: those that have not begun are to be given back.
+
 Every request may be sent again after a lost answer: commands and reports are idempotent, and an exchange that says
 what the runner `holds` gets back what it does not know it was given.
 """
@@ -127,6 +130,7 @@ class Exchanged(msgspec.Struct, array_like=True, frozen=True, tag=5):
     refused: list[RefusedReport]
     jobs: list[ClaimedJob]
     lease: float  #: seconds without a sign of life after which the claims expire
+    halted: list[str] = []  #: of the jobs reported on, those of which nothing more is to be begun
 
 
 class HeartbeatSeen(msgspec.Struct, array_like=True, frozen=True, tag=6):

@@ -197,9 +197,8 @@ class TaskGraph:
             if task < 0:
                 heappop(heap)
             else:
-                heapreplace(
-                    heap, (depth, task, stop)
-                )  # another hint may be at the top now: look at that one too
+                # another hint may be at the top now: look at that one too
+                heapreplace(heap, (depth, task, stop))
         return False
 
     # -- walking ------------------------------------------------------------------------------------------------

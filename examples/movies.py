@@ -105,8 +105,8 @@ def main() -> None:
 def show(job: Job) -> None:
     print(f"Job {job.state.name}:")
     for task in job.tasks:
-        attempts = f", attempt {task.attempt}" if task.attempt > 1 else ""
-        print(f"  {'  ' if task.parent else ''}{task}{attempts}")
+        runs = sum(attempt.started_at is not None for attempt in task.attempts)
+        print(f"  {'  ' if task.parent else ''}{task}, run {runs} time{'' if runs == 1 else 's'}")
 
 
 # -- the film database --------------------------------------------------------------------------------------------

@@ -18,8 +18,12 @@ SOURCES = Path(jobledger.__file__).parent.parent
 
 def run(code: str) -> dict[str, object]:
     """Run code in a fresh interpreter and return what it leaves in `result`."""
-    program = f"import sys\nsys.path.insert(0, {str(SOURCES)!r})\n{code}\nimport json\nprint(json.dumps(result))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    program = (
+        f"import sys\nsys.path.insert(0, {str(SOURCES)!r})\n{code}\nimport json\nprint(json.dumps(result))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     result: dict[str, object] = json.loads(done.stdout)
     return result

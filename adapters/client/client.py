@@ -105,10 +105,9 @@ class Client:
         """
         from ..runner.runner import TaskRunner
 
-        session = self._session
         return TaskRunner(
             tasks,
-            link=lambda: shared_portal().run(session.link()),
+            link=self._session.link,
             portal=shared_portal(),
             cluster=arguments.cluster_name(cluster),
             cache=cache,

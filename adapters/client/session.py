@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ..protocol import Answer, CommandRequest
 
 REQUEST_TIMEOUT = 5.0  # seconds for one try of a command, which is sent again after that
+_REVIVE = (
+    1.0  # seconds given to a question that is to bring the connection back, before it is looked at again
+)
 _PAUSE = 0.05  # seconds between two readings of a log that cannot be read just now
 
 #: connections left behind by forks: collecting one would close what the parent process still uses
@@ -106,15 +109,19 @@ class Session:
         until = time.monotonic() + (self.patience if patience is None else patience)
         while True:
             link = await self.link()
-            if link.nc.is_connected:
-                try:
+            try:
+                if link.nc.is_connected:
                     return await read_job(link.nc, self.names, job_id, after=after)
-                except ServerUnavailable:
-                    if time.monotonic() >= until:
-                        raise
-            # A question to the engine brings back what is missing: the server, the connection, the log.
-            await self.ask(FollowJob(job_id, wait=0.0), patience=max(0.0, until - time.monotonic()))
-            await asyncio.sleep(_PAUSE)
+                # A question brings back what is missing: the server, or the connection. Its answer does not matter:
+                # where no engine serves, the log can be read all the same.
+                await self.ask(FollowJob(job_id, wait=0.0), timeout=_QUESTION, patience=_REVIVE)
+            except ServerUnavailable as error:
+                if time.monotonic() >= until:
+                    raise ServerUnavailable(
+                        f"job {job_id} cannot be read: {error}. Check that the server runs, and that it is the one on "
+                        f"which an engine serves namespace {self.names.namespace!r}"
+                    ) from error
+                await asyncio.sleep(_PAUSE)
 
     async def max_payload(self) -> int:
         """Return the largest message the server takes, in bytes."""

@@ -44,6 +44,7 @@ class LiveJob:
             deque()
         )  #: who waits for how many to be durable
         self.keys: set[SpecKey] = set()  #: where the dispatcher lists this job
+        self.halt_told = False  #: runners were told to begin no more of it
         self.dead = False  #: thrown away: whoever still holds it must ask for the job again
 
     def written(self) -> asyncio.Future[None]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from jobledger.core.errors import ServerUnavailable
 
@@ -81,6 +82,20 @@ async def _serve(
         acquiring.cancel()
         return
     engine = Engine(client, names, engine_id=engine_id, lease=lease)
+    rescan = asyncio.Event()
+
+    async def greeted(message: Msg) -> None:
+        if message.data != engine_id.encode():
+            ownership.lost.set()  # another engine has taken over
+
+    async def parted(message: Msg) -> None:
+        if message.data != engine_id.encode():
+            rescan.set()  # what it wrote to the end
+
+    listening = [
+        await client.subscribe(names.hello, cb=greeted),
+        await client.subscribe(names.farewell, cb=parted),
+    ]
     try:
         checkpoint = await find_live_jobs(client, names)
         await engine.start(checkpoint.live)
@@ -88,10 +103,15 @@ async def _serve(
         on_ready()
         while not (stop.is_set() or disturbed.is_set() or ownership.lost.is_set()):
             await save(client, names, checkpoint)
-            await _wait_any(stop, disturbed, ownership.lost, timeout=_CHECKPOINT_EVERY)
+            await _wait_any(stop, disturbed, ownership.lost, rescan, timeout=_CHECKPOINT_EVERY)
+            rescan.clear()
             if not (stop.is_set() or disturbed.is_set()):
                 checkpoint = await find_live_jobs(client, names)
+                await engine.adopt(checkpoint.live)
     finally:
+        for subscription in listening:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
         await engine.stop()
         await ownership.release()
 

@@ -18,12 +18,14 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from jobledger.core import commands as c
 from jobledger.core.decisions import Refusal, decide
 from jobledger.core.errors import DamagedLog, JobLedgerError, ServerUnavailable
 from jobledger.core.events import Event
 from jobledger.core.job import evolve
+from jobledger.core.lifecycle import HALTED
 from jobledger.core.task import TaskIdentifier
 
 from .. import protocol as p
@@ -44,6 +46,8 @@ R = TypeVar("R")
 CLAIM_SHARE = 0.5
 #: what an answer costs beside the inputs, in bytes a task, rounded up
 _TASK_OVERHEAD = 24
+#: seconds a leaving engine gives the log to acknowledge what is on its way
+_LAST_ANSWERS = 1.0
 
 
 def _now() -> int:
@@ -56,6 +60,7 @@ class Engine:
     def __init__(self, client: Client, names: Names, *, engine_id: str, lease: float) -> None:
         self._client = client
         self._names = names
+        self._id = engine_id
         self._log = LogWriter(client, names)
         self.jobs = LiveJobs(client, names)
         self._dispatcher = Dispatcher()
@@ -64,7 +69,9 @@ class Engine:
         self._committer = Committer(
             self._log, engine_id, on_written=self._written, on_failed=self._not_written
         )
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._requests: set[asyncio.Future[None]] = set()
+        self._background: set[asyncio.Future[None]] = set()
+        self._subscriptions: list[Subscription] = []
         self._stopped = False
         self.refused = 0  #: reports refused since the start
 
@@ -73,39 +80,47 @@ class Engine:
     async def start(self, live: Iterable[str]) -> None:
         """Bring these jobs back to memory and begin to serve."""
         await self._log.open()
-        for job_id in live:
-            try:
-                await self._find(job_id)
-            except DamagedLog as error:
-                log.error("%s", error)
+        await self.adopt(live)
         for subject, handler in (
             (self._names.command, self._command),
             (self._names.exchange, self._exchange),
             (self._names.heartbeat, self._heartbeat),
         ):
-            await self._client.subscribe(subject, queue="engine", cb=self._handler(handler))
+            # a queue group: while ownership changes hands, a request reaches one of the two engines
+            self._subscriptions.append(
+                await self._client.subscribe(subject, queue="engine", cb=self._handler(handler))
+            )
         self._spawn(self._expire_leases())
-        await self._client.publish(self._names.hello, b"")
+        await self._client.publish(self._names.hello, self._id.encode())
         await self._client.flush()
+
+    async def adopt(self, live: Iterable[str]) -> None:
+        """Bring those of these jobs back to memory that are not there."""
+        for job_id in live:
+            try:
+                await self._find(job_id)
+            except DamagedLog as error:
+                log.error("%s", error)
 
     async def stop(self) -> None:
         """Answer who waits, write what is decided, and leave."""
         self._stopped = True
+        for subscription in self._subscriptions:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
         self._dispatcher.answer_all()
         self._followers.answer_all()
-        for job_id in self.jobs.ids():
-            live = self.jobs.get(job_id)
-            if live is not None and not live.idle:
-                with contextlib.suppress(NotWritten, TimeoutError):
-                    await asyncio.wait_for(live.written(), timeout=1.0)
-        for task in self._tasks:
+        if self._requests:  # they wait for the log, or have just been answered
+            await asyncio.wait(self._requests, timeout=_LAST_ANSWERS)
+        for task in (*self._requests, *self._background):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._requests, *self._background, return_exceptions=True)
+        await self._log.close()
+        with contextlib.suppress(nats.errors.Error):
+            await self._client.publish(self._names.farewell, self._id.encode())
 
     def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        _keep(work, self._background)
 
     def _handler(self, handle: Callable[[Msg], Awaitable[p.Reply]]) -> Callable[[Msg], Awaitable[None]]:
         async def answer(message: Msg) -> None:
@@ -119,6 +134,8 @@ class Engine:
                 reply = p.Refused("damaged", str(error))
             except (NotWritten, ServerUnavailable) as error:
                 reply = p.Unavailable(str(error))
+            except asyncio.CancelledError:
+                reply = p.Unavailable("this engine is leaving")
             except Exception as error:
                 log.exception("a request failed")
                 reply = p.Refused("internal", f"the engine failed on this request: {error!r}. See its log")
@@ -130,7 +147,9 @@ class Engine:
 
         async def accept(message: Msg) -> None:
             if not self._stopped:
-                self._spawn(answer(message))
+                _keep(answer(message), self._requests)
+            elif message.reply and self._client.is_connected:
+                await self._client.publish(message.reply, p.encode(p.Unavailable("this engine is leaving")))
 
         return accept
 
@@ -165,8 +184,16 @@ class Engine:
 
     def _written(self, live: LiveJob) -> None:
         self._followers.tell(live.job.id, _status(live))
+        self._tell_halt(live)
         if live.idle and live.job.settled:
             self._settle(live)
+
+    def _tell_halt(self, live: LiveJob) -> None:
+        """Tell runners once of a job that was halted while they have tasks of it: some may not have begun."""
+        halted = live.job.state in HALTED
+        if halted and not live.halt_told and live.job.claimed_by:
+            self._spawn(self._client.publish(self._names.halted, live.job.id.encode()))
+        live.halt_told = halted
 
     def _settle(self, live: LiveJob) -> p.JobStatus:
         status = _status(live)
@@ -257,7 +284,8 @@ class Engine:
         for live in touched.values():
             await live.written()
         self._leases.extend(request.runner)
-        return p.Exchanged(refused, jobs, self._leases.length)
+        halted = [job_id for job_id, live in touched.items() if live.job.state in HALTED]
+        return p.Exchanged(refused, jobs, self._leases.length, halted)
 
     async def _take_reports(self, request: p.Exchange, touched: dict[str, LiveJob]) -> list[p.RefusedReport]:
         refused = []
@@ -357,6 +385,13 @@ class Engine:
                     for task in tasks:
                         self._apply(live, c.ExpireLease(live.job.id, task, live.job.attempt[task]))
                     self._dispatcher.refresh(live)
+
+
+def _keep(work: Awaitable[None], running: set[asyncio.Future[None]]) -> None:
+    """Run it beside everything else. The loop itself keeps no reference to a task."""
+    task = asyncio.ensure_future(work)
+    running.add(task)
+    task.add_done_callback(running.discard)
 
 
 def _weight(live: LiveJob, tasks: list[int]) -> int:

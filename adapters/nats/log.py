@@ -7,6 +7,7 @@ eventsourcing recorders read what is written here, and the other way round.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from jobledger.core.codec import (
     NO_PREVIOUS,
@@ -74,9 +76,16 @@ class LogWriter:
         self._inbox = client.new_inbox()
         self._pending: dict[str, asyncio.Future[int]] = {}
         self._count = 0
+        self._acks: Subscription | None = None
 
     async def open(self) -> None:
-        await self._client.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
+        self._acks = await self._client.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
+
+    async def close(self) -> None:
+        self.fail_pending("the engine has stopped")
+        if self._acks is not None:
+            with contextlib.suppress(nats.errors.Error):
+                await self._acks.unsubscribe()
 
     def fail_pending(self, reason: str) -> None:
         """Give up on every append that is not acknowledged yet."""

@@ -32,6 +32,10 @@ class Names:
         self.heartbeat = f"{self.prefix}.heartbeat"
         #: an engine says here that it has begun to serve: whoever waits for an answer asks again at once
         self.hello = f"{self.prefix}.hello"
+        #: an engine says here that it has ceased to: its successor looks once more for what it left in the log
+        self.farewell = f"{self.prefix}.farewell"
+        #: the engine says here which job was halted, so that runners begin no more of it
+        self.halted = f"{self.prefix}.halted"
         #: key-value bucket in which an engine holds its ownership lease
         self.engines_bucket = f"jobledger-{namespace}-engines"
         #: key-value bucket in which an engine notes which jobs are live, so that a restart scans less

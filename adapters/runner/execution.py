@@ -38,12 +38,12 @@ class Coroutines:
             # With a factory, the loop does not become the thread's: asyncio.run in another task works as ever.
             self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         try:
-            self._runner.run(_alone(work), context=copy_context())
-        except Exception:
-            raise
-        except BaseException:  # tore through the loop, which may be left in any state
+            error = self._runner.run(_alone(work), context=copy_context())
+        except BaseException:  # from a task beside it: it tore through the loop, which may be left in any state
             self.close()
             raise
+        if error is not None:
+            raise error
 
     def close(self) -> None:
         runner, self._runner = self._runner, None
@@ -116,15 +116,19 @@ def _computed(assignment: Assignment, context: RunningContext, limit: int) -> li
 _SURROUNDINGS = 16 * 1024
 
 
-async def _alone(work: Awaitable[Any]) -> None:
+async def _alone(work: Awaitable[Any]) -> BaseException | None:
+    """Await `work` and end what it left running. What it raised is returned: asyncio would look into it."""
+    error: BaseException | None = None
     try:
         await work
-    finally:
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        if left:
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+    except BaseException as raised:  # noqa: BLE001  raised again outside of the loop
+        error = raised
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    if left:
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+    return error
 
 
 def _tell(context: RunningContext, name: str, error: BaseException) -> None:

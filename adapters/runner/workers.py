@@ -85,6 +85,11 @@ class Workers:
         """What is being run at this moment."""
         return [assignment for assignment in self._current if assignment is not None]
 
+    def slow(self, seconds: float) -> int:
+        """Return how many workers have been busy with their task for longer than that."""
+        since = time.time_ns() // 1000 - int(seconds * 1e6)
+        return sum(0 < assignment.started < since for assignment in self.running)
+
     def stop(self) -> None:
         """Begin nothing more. A thread that is busy ends after its task."""
         self._stopping = True

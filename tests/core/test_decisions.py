@@ -439,6 +439,13 @@ def test_an_optional_failure_may_complete_the_job() -> None:
     assert job.state is JobState.COMPLETED
 
 
+def test_a_job_may_complete_with_nothing_computed() -> None:
+    job = JobDriver(task(optional=True))
+    job.claim()
+    assert [type(event) for event in job.fail(0)] == [e.OptionalTaskFailed, e.JobCompleted]
+    assert (job.state, job.states) == (JobState.COMPLETED, "O")
+
+
 def test_an_optional_task_uses_up_its_retries_first() -> None:
     job = JobDriver(task())
     job.run(0, task("X", optional=True, retries=1))

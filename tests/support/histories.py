@@ -6,10 +6,12 @@ of the domain (`claim`, `compute`, `fail`, …) and look at the job it leaves be
 
 from __future__ import annotations
 
-import copy
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+import msgspec
 
 from jobledger.core import commands as c
 from jobledger.core import events as e
@@ -160,18 +162,31 @@ def numbers_of(event: e.Event) -> list[int]:
 
 
 def snapshot(job: Job) -> dict[str, Any]:
-    """Return a deep copy of everything in `job`, for comparison.
+    """Return a copy of everything in `job`, down to the last list, for comparison.
 
     Heaps of ready tasks are told by what they hold: their layout changes as they are looked at, which is no change.
     """
-    parts = {name: copy.deepcopy(getattr(job, name)) for name in Job.__slots__ if name != "graph"}
+    parts = {name: _frozen(getattr(job, name)) for name in Job.__slots__ if name != "graph"}
     return parts | {"graph": graph_snapshot(job.graph)}
 
 
 def graph_snapshot(graph: TaskGraph) -> dict[str, Any]:
     """As `snapshot`, of a graph."""
-    parts = {name: copy.deepcopy(getattr(graph, name)) for name in TaskGraph.__slots__ if name != "_heaps"}
+    parts = {name: _frozen(getattr(graph, name)) for name in TaskGraph.__slots__ if name != "_heaps"}
     return parts | {"hinted": hinted(graph)}
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple([_frozen(part) for part in value])
+    if isinstance(value, dict):
+        return {key: _frozen(part) for key, part in value.items()}
+    if isinstance(value, Submission):
+        return tuple([_frozen(part) for part in msgspec.structs.astuple(value)])
+    if isinstance(value, array | bytearray):
+        return bytes(value)
+    assert value is None or isinstance(value, int | str | bytes | TaskSpec), f"how is {value!r} copied?"
+    return value
 
 
 def hinted(graph: TaskGraph) -> dict[int, set[int]]:

@@ -7,14 +7,16 @@ guided, they know what is possible and drive whole attempts; the arbitrary ones 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Sequence
+from random import Random
 from typing import Any
 
 from hypothesis import event, target
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.histories import ERROR, JOB, hinted, snapshot
-from support.oracle import OF_TASK, Oracle, unpacked
-from support.shapes import new_tasks
+from support.oracle import OF_TASK, Oracle, packed, unpacked
+from support.shapes import new_tasks, random_tasks
 
 from jobledger.core import commands as c
 from jobledger.core import events as e
@@ -31,7 +33,6 @@ picks = st.integers(0, 60)
 small = st.integers(-1, 12)
 attempts = st.integers(-1, 5)
 command_ids = st.sampled_from(["one", "two", "three", "four", "five", "six"])
-displays = st.none() | st.just("shown")
 
 #: submissions that are mostly malformed, or begin where they should not
 dubious = st.one_of(
@@ -122,6 +123,9 @@ class JobMachine(RuleBasedStateMachine):
         commit = Commit(bytes(16), previous, self.now, "engine", self.job.settled, list(events))
         self.commits.append(encode_commit(commit))
         self.snapshots.append(snapshot(self.job))
+        self.tasks_are_as_the_oracle_has_them()
+        self.the_job_is_as_the_oracle_has_it()
+        self.computed_tasks_stay_computed()
 
     def _check_claim(self, claim: e.TasksClaimed) -> None:
         for number in unpacked(claim.tasks):
@@ -141,27 +145,25 @@ class JobMachine(RuleBasedStateMachine):
         events = self.do(c.ClaimTasks(JOB, "runner", list(range(len(self.job.specs))), limit))
         return [number for one in events if isinstance(one, e.TasksClaimed) for number in unpacked(one.tasks)]
 
-    def compute(self, number: int, subtasks: list[NewTask] = [], max_bytes: int = 2**20) -> None:  # noqa: B006
-        attempt = self.job.attempt[number]
-        subtasks = subtasks if len(self.oracle.nodes) < MANY else []
-        *staged, last = [*columns(subtasks, max_bytes=max_bytes)] or [None]
-        staged = [chunk for chunk in staged if chunk is not None and not self.oracle.nodes[number].staged]
-        if last is not None and last.start != sum(map(len, staged)):
-            staged, last = [], None
-        if last is not None and self.oracle.nodes[number].staged:
-            last = None  # what an earlier rule staged is enough
-        for chunk in staged:
-            self.do(c.StageSubtasks(JOB, number, attempt, chunk))
-        self.do(c.ReportComputed(JOB, number, attempt, 10, 20, last, None))
+    def compute(self, number: int, subtasks: Sequence[NewTask] = (), *, chunked: bool = False) -> None:
+        """Report `number` computed, with these subtasks after those that were staged, in one chunk or in many."""
+        attempt, last = self.job.attempt[number], None
+        if subtasks and len(self.oracle.nodes) < MANY and not self.oracle.nodes[number].staged:
+            *chunks, last = columns(subtasks, max_bytes=1 if chunked else 2**20)
+            for chunk in chunks:
+                self.do(c.StageSubtasks(JOB, number, attempt, chunk))
+        self.do(c.ReportComputed(JOB, number, attempt, 10, 20, last, "shown"))
 
     def fail(self, number: int) -> None:
         self.do(c.ReportFailed(JOB, number, self.job.attempt[number], 10, 20, ERROR))
 
     # -- guided rules ---------------------------------------------------------------------------------------------
 
-    @initialize(roots=new_tasks(max_size=3))
-    def submit(self, roots: list[NewTask]) -> None:
+    @initialize(roots=new_tasks(max_size=3, optional=False) | new_tasks(max_size=2), subtasks=new_tasks(min_size=2), branched=st.booleans())
+    def submit(self, roots: list[NewTask], subtasks: list[NewTask], branched: bool) -> None:
         self.do(c.SubmitJob(JOB, "a job", next(columns(roots)), "user@host"))
+        if branched:
+            self.compute(*self.claim(1), subtasks)
 
     @rule(limit=st.integers(1, 4))
     def claim_some(self, limit: int) -> None:
@@ -175,22 +177,47 @@ class JobMachine(RuleBasedStateMachine):
     def grow(self, subtasks: list[NewTask], chunked: bool) -> None:
         """One whole attempt that ends with subtasks."""
         for number in self.claim(1):
-            self.compute(number, subtasks, 1 if chunked else 2**20)
+            self.compute(number, subtasks, chunked=chunked)
 
-    @rule(rounds=st.integers(1, 6), fails=st.sets(st.integers(0, 5), max_size=1))
-    def work(self, rounds: int, fails: set[int]) -> None:
-        """Whole attempts, most of which end well."""
-        for turn in range(rounds):
-            for number in self.claim(2):
-                if turn in fails:
-                    self.fail(number)
-                else:
-                    self.compute(number)
+    @rule(random=st.randoms(use_true_random=True), steps=st.integers(5, 40))
+    def live(self, random: Random, steps: int) -> None:
+        """A stretch of the job's life: whole attempts, most of which end well, now and then something else.
+
+        Hypothesis varies an example it has by little; it would take thousands to reach what a few lives reach.
+        """
+        for _ in range(steps):
+            if self.oracle.state in ("failed", "canceled") and random.random() < 0.3:
+                self.retry(f"retry-{self.now}")
+            running = [node for node in self.oracle.nodes if node.state == "running"]
+            if not running or random.random() < 0.4:
+                self.claim(random.choice([1, 1, 2, 3, MANY]))
+                continue
+            node = random.choice(running)
+            # nothing happens any more to a job that is completed
+            last = self.oracle.unfinished < 3 and not self.oracle.halted
+            what = random.choices(["compute", "fail", "release", "expire", "cancel"], [12, 4, 2, 2, 0.5])[0]
+            if what == "compute":
+                self.compute(node.number, random_tasks(random, 5) if last or random.random() < 0.3 else ())
+            elif what == "fail":
+                self.fail(node.number)
+            elif what == "release":
+                self.do(c.ReleaseTask(JOB, node.number, node.attempt, "shutting down"))
+            elif what == "expire":
+                self.do(c.ExpireLease(JOB, node.number, node.attempt))
+            else:
+                self.cancel(f"cancel-{self.now}")
+
+    @rule()
+    def work(self) -> None:
+        """All that is left, to the end."""
+        while claimed := self.claim(2):
+            for number in claimed:
+                self.compute(number)
 
     @precondition(lambda self: self.oracle.count("running"))
-    @rule(pick=picks, subtasks=new_tasks(min_size=0, max_size=4), chunked=st.booleans())
+    @rule(pick=picks, subtasks=new_tasks(max_size=4) | st.just([]), chunked=st.booleans())
     def compute_one(self, pick: int, subtasks: list[NewTask], chunked: bool) -> None:
-        self.compute(self.some("running", pick).number, subtasks, 1 if chunked else 2**20)
+        self.compute(self.some("running", pick).number, subtasks, chunked=chunked)
 
     @precondition(lambda self: self.oracle.count("running"))
     @rule(pick=picks, subtasks=new_tasks(max_size=3))
@@ -200,9 +227,15 @@ class JobMachine(RuleBasedStateMachine):
             self.do(c.StageSubtasks(JOB, node.number, node.attempt, next(columns(subtasks))))
 
     @precondition(lambda self: self.oracle.count("running"))
-    @rule(pick=picks)
-    def fail_one(self, pick: int) -> None:
-        self.fail(self.some("running", pick).number)
+    @rule(pick=picks, times=st.integers(1, 4))
+    def fail_one(self, pick: int, times: int) -> None:
+        """A failed attempt of some task, and of that task again as long as it is tried again."""
+        node = self.some("running", pick)
+        while node.state == "running" and times:
+            times -= 1
+            self.fail(node.number)
+            if times and node.state == "queued":
+                self.claim(MANY)
 
     @precondition(lambda self: self.oracle.count("running"))
     @rule(picked=st.lists(picks, min_size=1, max_size=3), expired=st.booleans())
@@ -221,28 +254,20 @@ class JobMachine(RuleBasedStateMachine):
     def lose_runners(self, times: int) -> None:
         """The runner of one task is lost again and again, until the task itself is held to blame."""
         for _ in range(times):
-            claimed = self.claim(1)
-            for number in claimed:
+            for number in self.claim(1):
                 self.do(c.ExpireLease(JOB, number, self.job.attempt[number]))
 
     @rule(command_id=command_ids)
     def cancel(self, command_id: str) -> None:
-        if self.now % 3 == 0:  # a job that is halted all the time goes nowhere
-            self.do(c.CancelJob(JOB, command_id, "user@host", "enough"))
+        self.do(c.CancelJob(JOB, command_id, "user@host", "enough"))
 
     @rule(command_id=command_ids)
     def retry(self, command_id: str) -> None:
         self.do(c.RetryJob(JOB, command_id, "user@host"))
 
-    @precondition(lambda self: self.oracle.state in ("failed", "canceled"))
-    @rule(number=st.integers(0, 99))
-    def resume(self, number: int) -> None:
-        self.do(c.RetryJob(JOB, f"retry-{number}", "user@host"))
-
-    @precondition(lambda self: self.commits)
     @rule(pick=picks)
     def repeat(self, pick: int) -> None:
-        """The report of an attempt that is over, most likely."""
+        """Reports of an attempt that is over, or never was."""
         node = self.oracle.nodes[pick % len(self.oracle.nodes)]
         for attempt in (node.attempt, node.attempt - 1):
             if node.state != "running" or attempt != node.attempt:
@@ -260,6 +285,13 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule(events=st.lists(arbitrary_events, min_size=1, max_size=4))
     def hear_anything(self, events: list[e.Event]) -> None:
+        self._hear(events)
+
+    @rule(random=st.randoms(use_true_random=True))
+    def hear_what_is_almost_right(self, random: Random) -> None:
+        self._hear(_almost_right(random, self.oracle) for _ in range(8))
+
+    def _hear(self, events: Iterable[e.Event]) -> None:
         """What an engine of ours would not have written. It is folded into a copy: where it is allowed it leads on."""
         for one in events:
             clone = copy.deepcopy(self.job)
@@ -339,6 +371,33 @@ class JobMachine(RuleBasedStateMachine):
         assert snapshot(fold(first, pairs[middle:])) == snapshot(whole) == snapshot(fold(Job(JOB), pairs))
         event(f"computed: {len(self.computed) // 5 * 5}…")
         target(float(len(self.oracle.taken)), label="kinds of transition taken")
+
+
+def _almost_right(random: Random, oracle: Oracle) -> e.Event:
+    """Return an event that may be allowed, or is not for one reason only."""
+    node = random.choice(oracle.nodes)
+    number, attempt = node.number, node.attempt + random.choice([0, 0, 0, 1, -1])
+    alike = [other.number for other in oracle.nodes if (other.state, other.attempt) == (node.state, node.attempt)]
+    some = packed(random.sample(alike, random.randint(1, min(3, len(alike)))) if random.random() < 0.5 else [number])
+    facts = (number, attempt, 10, 20)
+    return random.choice(
+        [
+            e.TasksClaimed("runner", attempt + 1, some),
+            e.TasksClaimed("runner", attempt + 1, some),
+            e.TaskComputed(*facts),
+            e.AttemptFailed(*facts, ERROR),
+            e.TaskFailed(*facts, ERROR),
+            e.OptionalTaskFailed(*facts, ERROR),
+            e.TaskReleased(number, attempt, ""),
+            e.LeaseExpired(number, attempt, "runner"),
+            e.SubtasksStaged(number, attempt, next(columns(random_tasks(random, 2)))),
+            e.TasksSkipped(some, number),
+            e.JobRetried("again", some, 1),
+            e.JobCompleted(),
+            e.JobFailed(number),
+            e.JobCanceled("again"),
+        ]
+    )
 
 
 def _statuses(job: Job) -> bytes:

@@ -15,6 +15,8 @@ from jobledger.core.lifecycle import JobLifecycle, JobState, TaskLifecycle, Task
 from jobledger.core.submission import NO_DEPENDENCIES, NewTask, Submission
 
 MAX_EXPIRIES = 10
+TASK_STATES = {state.value: state.name.lower() for state in TaskState}
+JOB_STATES = {state.value: state.name.lower() for state in JobState}
 HALTED = {"completed", "failed", "canceled"}
 FINISHED = {"computed", "skipped", "failed_optional"}
 
@@ -50,15 +52,12 @@ class Node:
         self.waits_for = waits_for
         self.children: list[Node] = []
         self.machine: Any = TaskLifecycle()
+        self.state = "queued"  #: of the machine, by name; asking it each time is slow
         self.attempt = 0
         self.failures = 0
         self.expiries = 0
         self.runner = ""
         self.staged: list[NewTask] = []
-
-    @property
-    def state(self) -> str:
-        return TaskState(self.machine.current_state_value).name.lower()
 
     @property
     def complete(self) -> bool:
@@ -93,13 +92,13 @@ class Oracle:
         self.machine: Any = None  # until the job is submitted
         self.commands: dict[str, int] = {}
         self.failed_task: int | None = None
-        self.taken: set[tuple[str, str]] = set()  #: the transitions taken, as (state, event) of either machine
+        self.taken: set[tuple[str, int, str]] = set()  #: the transitions taken: machine, number of the state, event
 
     # -- definitions ----------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> str:
-        return JobState(self.machine.current_state_value).name.lower() if self.machine else "none"
+        return JOB_STATES[self.machine.current_state_value] if self.machine else "none"
 
     @property
     def halted(self) -> bool:
@@ -296,6 +295,7 @@ class Oracle:
 
     def _follow_one(self, node: Node, event: Any) -> None:
         self._send(node.machine, OF_TASK[type(event)])
+        node.state = TASK_STATES[node.machine.current_state_value]
         if isinstance(event, e.TasksClaimed):
             node.attempt, node.runner = event.attempt, event.runner
             return
@@ -330,7 +330,7 @@ class Oracle:
     def _send(self, machine: Any, event: str) -> None:
         before = machine.current_state_value
         machine.send(event)
-        self.taken.add((f"{type(machine).__name__} {before}", event))
+        self.taken.add((type(machine).__name__, before, event))
 
 
 def packed(numbers: Iterable[int]) -> list[int]:

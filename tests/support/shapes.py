@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import strategies as st
 
 from jobledger.core.submission import NewTask, TaskSpec
 
-#: few kinds, so that neighbours often share one, and every combination of retries and optional
-KINDS = [
-    TaskSpec("Plain", 1, 0, "default"),
-    TaskSpec("Plain", 1, 0, "default", 1),
-    TaskSpec("Plain", 1, 0, "gpu", 2),
-    TaskSpec("Maybe", 0, 3, "default", 0, True),
-    TaskSpec("Maybe", 0, 3, "default", 1, True),
-]
+#: few kinds, so that neighbours often share one
+PLAIN = [TaskSpec("Plain", 1, 0, "default"), TaskSpec("Plain", 1, 0, "default", 1), TaskSpec("Other", 1, 0, "gpu", 2)]
+OPTIONAL = [TaskSpec("Plain", 1, 0, "default", 0, True), TaskSpec("Maybe", 0, 3, "gpu", 1, True)]
+KINDS = [*PLAIN, *OPTIONAL]
 
-kinds = st.sampled_from(KINDS)
 inputs = st.binary(max_size=3)
 
 
 @st.composite
-def new_tasks(draw: st.DrawFn, *, min_size: int = 1, max_size: int = 6) -> list[NewTask]:
+def new_tasks(draw: st.DrawFn, *, min_size: int = 1, max_size: int = 6, optional: bool = True) -> list[NewTask]:
     """Tasks of which each may wait for any of those before it."""
+    kinds = st.sampled_from([*PLAIN, *KINDS] if optional else PLAIN)
     tasks: list[NewTask] = []
     for position in range(draw(st.integers(min_size, max_size))):
         # half of the tasks wait for nothing: else hardly anything would run side by side
@@ -30,4 +28,15 @@ def new_tasks(draw: st.DrawFn, *, min_size: int = 1, max_size: int = 6) -> list[
         # most tasks are of the kind of the one before them, as most tasks are
         kind = tasks[-1].spec if tasks and draw(st.integers(0, 2)) else draw(kinds)
         tasks.append(NewTask(kind, draw(inputs), members))
+    return tasks
+
+
+def random_tasks(random: Random, at_most: int) -> list[NewTask]:
+    """Tasks as `new_tasks` draws them, one to `at_most`, by lot alone."""
+    kind, tasks = random.choice([*PLAIN, *KINDS]), list[NewTask]()
+    for position in range(random.randint(1, at_most)):
+        if random.random() < 0.3:
+            kind = random.choice([*PLAIN, *KINDS])
+        members = random.sample(range(position), min(position, random.choice([0, 0, 1, 2])))
+        tasks.append(NewTask(kind, b"", frozenset(members)))
     return tasks

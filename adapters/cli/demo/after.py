@@ -16,7 +16,10 @@ class SurveyModule(survey.SurveyModule):
         try:
             with tokenize.open(path) as file:
                 counts = survey.count(file.read())
-        except (SyntaxError, ValueError):  # a template, or code of another Python: nothing to fail the job over
+        except (
+            SyntaxError,
+            ValueError,
+        ):  # a template, or code of another Python: nothing to fail the job over
             counts = survey.Counts(modules=1, lines=path.read_bytes().count(b"\n"), unparsed=1)
         self.store(context, counts)
 

@@ -13,7 +13,7 @@ from jobledger.data import HistoryEntry
 
 @dataclass
 class Evidence:
-    """Tasks are given by their numbers in the job."""
+    """What happened to the job. Tasks are given by their numbers in it."""
 
     events: int = 0
     retried: bool = False
@@ -21,36 +21,34 @@ class Evidence:
     failed: set[int] = field(default_factory=set)
     computed_before: set[int] = field(default_factory=set)  #: before the job was retried
     computed_after: set[int] = field(default_factory=set)
-    ran_after: set[int] = field(default_factory=set)  #: given to a runner after the job was retried
-    given_back: int = 0  #: times a runner gave back a task it had not begun
+    given_back: int = 0  #: times a runner gave back a task that it had not begun
+    ran_again: set[int] = field(
+        default_factory=set
+    )  #: although computed: given to a runner, or computed once more
 
     @property
-    def attempts(self) -> int:
-        return self.runs.total()
+    def computed(self) -> set[int]:
+        return self.computed_before | self.computed_after
 
     @property
     def ran_twice(self) -> set[int]:
         return {task for task, runs in self.runs.items() if runs > 1}
 
-    @property
-    def computed_and_ran_again(self) -> set[int]:
-        """What must not be: tasks that were given to a runner again although they had been computed."""
-        computed_twice = self.computed_before & self.computed_after
-        return computed_twice | (self.computed_before & self.ran_after)
-
 
 def fold(history: Iterable[HistoryEntry]) -> Evidence:
-    """Return what happened to the job, from its first event to the last."""
+    """Return what happened to the job, from its first event to its last."""
     seen = Evidence()
     for entry in history:
         seen.events += 1
         match entry.event:
             case e.JobRetried():
                 seen.retried = True
-            case e.TasksClaimed(tasks=claimed) if seen.retried:
-                seen.ran_after.update(ranges.numbers(claimed))
+            case e.TasksClaimed(tasks=claimed):
+                seen.ran_again |= seen.computed.intersection(ranges.numbers(claimed))
             case e.TaskComputed(task=task):
                 seen.runs[task] += 1
+                if task in seen.computed:
+                    seen.ran_again.add(task)
                 (seen.computed_after if seen.retried else seen.computed_before).add(task)
             case e.TaskFailed(task=task) | e.AttemptFailed(task=task) | e.OptionalTaskFailed(task=task):
                 seen.runs[task] += 1

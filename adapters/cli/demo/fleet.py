@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -62,19 +64,23 @@ class Fleet:
 
     def stop(self) -> None:
         """End all of them: they report what they are at, give back what they have not begun, and leave."""
+        until = time.monotonic() + GRACE
         for process, _ in self._running:
             process.terminate()
-        for process, listener in self._running:
-            try:
-                process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                self._say(f"runner {process.pid} did not end within {GRACE:g} s, and is killed")
-                process.kill()
-                process.wait()
-            listener.join(GRACE)
-            assert process.stdin is not None
-            process.stdin.close()
-        self._running.clear()
+        try:
+            for process, _ in self._running:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, until - time.monotonic()))
+        finally:  # also where Ctrl-C did not want to wait
+            for process, listener in self._running:
+                if process.poll() is None:
+                    self._say(f"runner {process.pid} did not end when told to, and is killed")
+                    process.kill()
+                    process.wait()
+                listener.join(GRACE)
+                assert process.stdin is not None
+                process.stdin.close()
+            self._running.clear()
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None

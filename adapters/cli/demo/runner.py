@@ -28,9 +28,9 @@ def main() -> None:
     runner = Client(data_folder=options.folder).runner(
         tasks=tasks, cluster=options.cluster, cache=LocalFileSystemCache(options.cache)
     )
-    _say(f"runs {options.version}.py: {', '.join(str(task) for task in runner.tasks_to_run)}")
+    _say(f"runs {options.version}.py: {', '.join(task.name for task in runner.tasks_to_run)}")
     runner.run_forever()
-    _say("ended, as it was told to")
+    _say("has ended, as it was told to")
 
 
 def _end_with_parent() -> None:

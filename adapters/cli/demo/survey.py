@@ -112,15 +112,12 @@ def count(source: str) -> Counts:
 
 def packages() -> list[str]:
     """Return the folders of the library that have modules in them, and last the one of the modules in no folder."""
-    folders = sorted(entry.name for entry in LIBRARY.iterdir() if entry.is_dir())
+    folders = sorted({entry.name for entry in LIBRARY.iterdir() if entry.is_dir()} - LEFT_OUT)
     return [name for name in [*folders, TOP_LEVEL] if files(name)]
 
 
 def files(package: str) -> list[str]:
     """Return the modules of a package, those of the packages inside it too: paths below the library, in order."""
-    if package == TOP_LEVEL:
-        found = LIBRARY.glob("*.py")
-    else:
-        found = (LIBRARY / package).rglob("*.py")
+    found = LIBRARY.glob("*.py") if package == TOP_LEVEL else (LIBRARY / package).rglob("*.py")
     paths = (path.relative_to(LIBRARY) for path in found)
     return sorted(path.as_posix() for path in paths if not LEFT_OUT.intersection(path.parts[:-1]))

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from .appending import Appender, Entry
 from .bridge import Bridge
 from .heads import Head, Heads
-from .messages import Message
+from .messages import Message, record_in
 from .reading import PAGE, first_after, last, read_page
+
+_NEAR = 50  #: versions that are as quickly read and thrown away as searched for
 
 
 class EventStream:
@@ -62,17 +64,33 @@ class EventStream:
             start = message.position + 1
             yield message
         while self._replicas > 1:  # the pages came from any replica; what they lack is asked of the leader
-            late = self.bridge.run(first_after(self.bridge.link.js, self.name, subject, start - 1))
+            late = self._first_after(subject, start - 1)
             if late is None:
                 return
             start = late.position + 1
             yield late
 
     def start_after_version(self, subject: str, version: int) -> int:
-        """Return a position from which on all later versions are found: 1 when nothing better is known."""
+        """Return a position from which on all later versions are found, and few earlier ones before them."""
         head = self._heads.get(subject)
-        return head.position + 1 if head is not None and head.version <= version else 1
+        if head is not None and head.version <= version:
+            return head.position + 1
+        low, low_version = 1, 0
+        high = head.position if head is not None else self.end()
+        # versions rise with positions, so a handful of looks spares reading the history up to a snapshot
+        while version - low_version > _NEAR and low < high:
+            middle = (low + high) // 2
+            message = self._first_after(subject, middle - 1)
+            found = None if message is None else record_in(self.name, message).version
+            if message is None or found is None or found > version:
+                high = middle
+            else:
+                low, low_version = message.position + 1, found
+        return low
 
     def note(self, subject: str, version: int, position: int) -> None:
         """Remember that this version is at this position, to write after it without looking."""
         self._heads.note(subject, Head(version, position))
+
+    def _first_after(self, subject: str, position: int) -> Message | None:
+        return self.bridge.run(first_after(self.bridge.link.js, self.name, subject, position))

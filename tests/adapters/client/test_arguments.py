@@ -161,7 +161,10 @@ def test_submit_refuses_what_is_no_task_or_does_not_fit_it(jobs: JobClient, task
         ({"cluster": "  "}, "cluster='  ' is empty"),
         ({"cluster": 101 * "x"}, "cluster has 101 characters"),
         ({"cluster": ["a", "b"]}, "cluster lists 2 clusters for 1 root task:"),
-        ({"root_task_or_tasks": [Add(1), Add(2)], "cluster": ["a"]}, "cluster lists 1 clusters for 2 root tasks"),
+        (
+            {"root_task_or_tasks": [Add(1), Add(2)], "cluster": ["a"]},
+            "cluster lists 1 clusters for 2 root tasks",
+        ),
         ({"cluster": [5]}, "cluster=5 is a int, not text"),
         ({"max_retries": -1}, "max_retries=-1 is no number of retries"),
         ({"max_retries": 1.5}, r"max_retries=1\.5 is no number"),

@@ -260,6 +260,22 @@ def test_reads_histories_of_many_pages(recorder: JetStreamApplicationRecorder) -
     assert [n.id for n in recorder.select_notifications(None, 2200)] == list(range(1, 2201))
 
 
+@pytest.mark.parametrize("warm", [True, False])
+def test_versions_far_from_the_start_are_found(
+    opened: Opened, nats_server: NatsServer, recorder: JetStreamApplicationRecorder, warm: bool
+) -> None:
+    for start in range(0, 1000, 100):
+        recorder.insert_events([event("job", v) for v in range(start, start + 100)])
+        recorder.insert_events([event("another", v) for v in range(start * 2, start * 2 + 200)])
+    reader = recorder if warm else opened.recorder(nats_server.url)
+
+    for gt in (0, 49, 50, 51, 99, 100, 500, 777, 998, 999, 2000):
+        assert [e.originator_version for e in reader.select_events("job", gt=gt)] == list(range(gt + 1, 1000))
+        assert [e.originator_version for e in reader.select_events("job", gt=gt, lte=gt + 2, limit=1)] == [
+            v for v in [gt + 1] if v < 1000
+        ]
+
+
 # -- lost traffic -----------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,75 @@
+"""Runners that are killed, and tasks that kill their runner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from faults.conftest import Site
+from faults.record import Record
+from faults.tasks import Fan, KillsItsProcess
+from support.waiting import eventually
+
+from jobledger import JobFailed
+from jobledger.data import AttemptOutcome, JobState, TaskState
+
+
+def test_another_runner_takes_over(site: Site, record: Record) -> None:
+    site.engine(lease=1.0)
+    first = site.runner(concurrency=4)
+    job = site.client.jobs().submit("fan", Fan(300, milliseconds=5))
+    eventually(lambda: len(record) > 60, within=20)
+    first.kill()
+    computed = {task.number for task in job.tasks.filter(state=TaskState.COMPUTED)}
+    assert computed
+    assert not job.settled
+
+    second = site.runner(concurrency=4)
+    job.wait(timeout=30)
+    assert job.state is JobState.COMPLETED
+    assert job.tasks_by_state[TaskState.COMPUTED] == 302
+    record.check(job)
+    taken_over = {begun.task for begun in record.begun() if begun.process == second.pid}
+    assert not taken_over & {f"{job.id}/{number}" for number in computed}
+
+    lost = [task for task in job.tasks if task.attempt > 1]
+    assert lost
+    for task in lost:
+        first_attempt, *_ = task.attempts
+        assert first_attempt.outcome is AttemptOutcome.EXPIRED
+        assert "no sign of life" in first_attempt.reason
+
+
+def test_a_task_that_kills_its_process_is_tried_again(site: Site, record: Record) -> None:
+    site.engine(lease=0.5)
+    site.runner(respawn=True)
+    job = site.client.jobs().submit("deadly", KillsItsProcess(survives=3))
+    job.wait(timeout=30)
+    outcomes = [attempt.outcome for attempt in job.tasks[0].attempts]
+    assert outcomes == [AttemptOutcome.EXPIRED, AttemptOutcome.EXPIRED, AttemptOutcome.COMPUTED]
+    assert job.tasks[0].max_retries == 0  # lost runners are not failures of the task
+    record.check(job)
+
+
+def test_a_task_that_goes_on_killing_its_process_fails_its_job(
+    site: Site, record: Record, tmp_path: Path
+) -> None:
+    mended = tmp_path / "mended"
+    site.engine(lease=0.3)
+    site.runner(respawn=True)
+    job_client = site.client.jobs()
+    job = job_client.submit("deadly", KillsItsProcess(survives=1000, mended=str(mended)))
+    with pytest.raises(JobFailed, match="the runner was lost 11 times while it ran this task"):
+        job.wait(timeout=60)
+    assert job.state is JobState.FAILED
+    assert job.error is not None
+    assert job.error.reason == "LeaseExpired"
+    assert "killing its process" in job.error.message
+    assert len(record) == 11
+    assert len(record.processes()) == 11
+
+    mended.touch()
+    assert job_client.retry(job) == 1
+    job.wait(timeout=30)
+    assert job.tasks[0].attempt == 12
+    record.check(job)
