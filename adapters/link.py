@@ -104,7 +104,7 @@ class Link:
                 await self._revive(left)
 
     async def _request(self, subject: str, data: bytes, timeout: float) -> bytes:
-        """One try, given up at once when the connection breaks or an engine begins to serve."""
+        """One try, given up at once when the connection breaks, or an engine begins to serve or leaves."""
         if self._disturbed is None or self._disturbed.done():
             self._disturbed = asyncio.get_running_loop().create_future()
         disturbed = self._disturbed
@@ -138,10 +138,11 @@ class Link:
 
     async def _connect(self, endpoint: Endpoint) -> None:
         client = await connect(endpoint, name=self._name, on_lost=self._disturb)
-        await client.subscribe(self.names.hello, cb=self._greeted)
+        for subject in (self.names.hello, self.names.farewell):
+            await client.subscribe(subject, cb=self._engine_changed)
         self._client, self._endpoint = client, endpoint
 
-    async def _greeted(self, message: Msg) -> None:
+    async def _engine_changed(self, message: Msg) -> None:
         self._disturb()
 
     def _disturb(self) -> None:

@@ -16,6 +16,8 @@ from .utc import stamp, utc
 
 _LINE = 200  # characters of an error or a reason that a line shows
 
+_SHOWN = 500  # entries at either end of a timeline that `str` shows
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
@@ -53,7 +55,7 @@ class Placed(Protocol):
 
 
 class History(Sequence[HistoryEntry]):
-    """The events of a job, oldest first. Entries are made when asked for; `str(history)` is the whole timeline.
+    """The events of a job, oldest first. Entries are made when asked for; `str(history)` is the timeline.
 
     Shape:  `commits` in order; `name_of` gives the name of a task by its number, "" where it is not known.
     """
@@ -97,7 +99,10 @@ class History(Sequence[HistoryEntry]):
         return f"<History: {self._length} events in {len(self._commits)} commits>"
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self))
+        if self._length <= 2 * _SHOWN:
+            return "\n".join(map(str, self))
+        left_out = f"… {self._length - 2 * _SHOWN:,} more events: iterate over the history to see them …"
+        return "\n".join(map(str, [*self[:_SHOWN], left_out, *self[-_SHOWN:]]))
 
 
 # -- one event in words -----------------------------------------------------------------------------------------
@@ -158,7 +163,7 @@ def _claimed(event: e.TasksClaimed, names: _Names) -> str:
 
 
 def _computed(event: e.TaskComputed, names: _Names) -> str:
-    took = f"in {_seconds(event.stopped - event.started)}"
+    took = f"in {_duration(event.stopped - event.started)}"
     more = f", submitting {_count(len(event.subtasks), 'subtask')}" if event.subtasks is not None else ""
     if event.subtasks is not None and event.subtasks.start:
         more += f" after the {event.subtasks.start} announced"
@@ -207,9 +212,12 @@ def _job_retried(event: e.JobRetried, names: _Names) -> str:
     return f"job retried{_by(event.by)}: {_count(event.rescheduled, 'task')} may run again{failed}"
 
 
-def _seconds(microseconds: int) -> str:
-    seconds = microseconds / 1e6
-    return f"{seconds:.3f} s" if seconds < 60 else f"{seconds:.0f} s"
+def _duration(microseconds: int) -> str:
+    if microseconds < 1000:
+        return f"{max(0, microseconds)} µs"  # a clock that was set back makes no time negative
+    if microseconds < 1_000_000:
+        return f"{microseconds / 1e3:.1f} ms"
+    return f"{microseconds / 1e6:.{3 if microseconds < 60_000_000 else 0}f} s"
 
 
 _WORDS: dict[type, Callable[[Any, _Names], str]] = {

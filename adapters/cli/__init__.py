@@ -29,7 +29,7 @@ app.command(
 app.command(
     "jobledger.adapters.cli.demo:demo",
     name="demo",
-    help="Run a small example workflow from start to end.",
+    help="Watch a job fail of a real bug, and go on from there once the bug is fixed.",
 )
 
 

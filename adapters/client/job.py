@@ -87,7 +87,8 @@ class Job:
 
         They show the job as of its latest reading: `refresh` it, or read any property, to see them move on.
 
-        >>> failed = job.tasks.filter(state=TaskState.FAILED)
+        >>> [task.display for task in job.tasks.filter(state=TaskState.COMPUTED)]
+        ['Hello, world']
         """
         return self._look(lambda view: view.tasks)
 
@@ -98,9 +99,17 @@ class Job:
 
     @property
     def history(self) -> History:
-        """Everything that happened to it, in order; `str(job.history)` is the timeline, one line per event.
+        """Everything that happened to it, in order; `str(job.history)` is the timeline, one line per event (of
+        more than a thousand: the first and the last).
 
         Read from the log as a whole each time: keep it in a variable while looking at it.
+
+        >>> for entry in job.history:
+        ...     print(entry.at.year, entry.text)  # doctest: +ELLIPSIS
+        2... job 'greetings' submitted by ... with 1 root task
+        2... task 0 (Greet) claimed by runner ..., attempt 1
+        2... task 0 (Greet) computed by attempt 1 in ...
+        2... job completed
         """
         return shared_portal().run(self._reading.history())
 

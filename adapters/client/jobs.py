@@ -37,7 +37,7 @@ class JobClient:
                 server; InputError (an ArgumentError and a TypeError) for what is no task, or has an input that does
                 not fit its fields. Nothing is sent in these cases.
 
-        >>> job = client.jobs().submit("thumbnails", MakeThumbnails("/pictures"), max_retries=2)
+        >>> job = client.jobs().submit("greetings", [Greet("you"), Greet("me")], max_retries=2)
         >>> job.state
         <JobState.SUBMITTED: 1>
         """
@@ -49,7 +49,9 @@ class JobClient:
 
         Errors: NotFoundError if there is none; ArgumentError if it is no id; DamagedLog if it cannot be read.
 
-        >>> job = client.jobs().find("018dd029-58ca-74e5-8b58-b4f99d610f9a")
+        >>> job = client.jobs().submit("greetings", Greet("world"))
+        >>> client.jobs().find(str(job.id)) == job
+        True
         """
         job_id = arguments.job_id(job_or_id)
         return Job(shared_portal().run(requests.find(self._session, job_id)))
@@ -61,8 +63,11 @@ class JobClient:
         one has ended. A job that is completed, failed or canceled already stays as it is. `retry` resumes it.
         Errors: NotFoundError; ArgumentError.
 
-        >>> client.jobs().cancel(job, reason="wrong input")
+        >>> job = client.jobs().submit("greetings", Greet("world"))
+        >>> client.jobs().cancel(job, reason="not in the mood")
         True
+        >>> job.state
+        <JobState.CANCELED: 6>
         """
         job_id = arguments.job_id(job_or_id)
         arguments.checked_text("reason", reason, limit=4096, example="reason='wrong input'", blank=True)
@@ -77,8 +82,11 @@ class JobClient:
         Errors: NotFoundError; JobNotRetryable (an ArgumentError) if the job is neither failed nor canceled;
                 ArgumentError.
 
+        >>> job = client.jobs().submit("greetings", [Greet("you"), Greet("me")])
+        >>> client.jobs().cancel(job)
+        True
         >>> client.jobs().retry(job)
-        3
+        2
         """
         job_id = arguments.job_id(job_or_id)
         done = shared_portal().run(requests.retry(self._session, job_id))

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ..protocol import Answer, CommandRequest
 
 REQUEST_TIMEOUT = 5.0  # seconds for one try of a command, which is sent again after that
-_REVIVE = (
-    1.0  # seconds given to a question that is to bring the connection back, before it is looked at again
-)
+#: seconds for a question that is to bring the connection back, and for all tries together: what is left after the
+#: first one is the time to find or start the server
+_QUESTION, _REVIVE = 0.5, 3.0
 _PAUSE = 0.05  # seconds between two readings of a log that cannot be read just now
 
 #: connections left behind by forks: collecting one would close what the parent process still uses

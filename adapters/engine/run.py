@@ -105,7 +105,7 @@ async def _serve(
             await save(client, names, checkpoint)
             await _wait_any(stop, disturbed, ownership.lost, rescan, timeout=_CHECKPOINT_EVERY)
             rescan.clear()
-            if not (stop.is_set() or disturbed.is_set()):
+            if not (stop.is_set() or disturbed.is_set() or ownership.lost.is_set()):
                 checkpoint = await find_live_jobs(client, names)
                 await engine.adopt(checkpoint.live)
     finally:

@@ -107,7 +107,7 @@ class Engine:
         self._stopped = True
         for subscription in self._subscriptions:
             with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
+                await subscription.drain()  # what has arrived is answered: ask another
         self._dispatcher.answer_all()
         self._followers.answer_all()
         if self._requests:  # they wait for the log, or have just been answered

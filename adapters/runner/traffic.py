@@ -131,7 +131,7 @@ class Traffic:
             return False
         if self._recount:
             return True
-        if not limit or any(flight.limit for flight in self._flights):
+        if not limit or any(flight.limit or flight.retried for flight in self._flights):
             return False
         if self._assignments and now < (at := min(self._ask_at, now + _COMPANY)):
             self._ask_at = at

@@ -161,7 +161,7 @@ def test_the_machine_finds(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
         (lifecycle.TASK_TABLE, "fail_optional", TaskState.RUNNING, TaskState.FAILED),
         (lifecycle.JOB_TABLE, "cancel", JobState.STARTED, JobState.FAILED),
         (lifecycle.JOB_TABLE, "rest", JobState.SUBMITTED, JobState.SUBMITTED),
-        (lifecycle.JOB_TABLE, "fail", JobState.COMPLETED, JobState.FAILED),
+        (lifecycle.JOB_TABLE, "cancel", JobState.COMPLETED, JobState.CANCELED),
     ],
 )
 def test_the_machine_finds_a_wrong_target_in_a_table(

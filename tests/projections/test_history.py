@@ -55,7 +55,7 @@ def test_a_life_in_lines() -> None:
         "task 0 (Root) attempt 1 announced 3 subtasks, from its number 0 on",
         "task 0 (Root) computed by attempt 1 in 1.235 s, submitting 1 subtask after the 3 announced",
         "3 tasks (1-3) claimed by runner runner-1, attempt 1",
-        "task 1 (Leaf) computed by attempt 1 in 0.000 s",
+        "task 1 (Leaf) computed by attempt 1 in 0 µs",
         "task 2 (Leaf) attempt 1 failed, to be retried: ValueError: it broke",
         "task 3 (Leaf) attempt 1 given back by its runner: shutting down",
         "task 2 (Leaf) claimed by runner runner-1, attempt 2",
@@ -67,11 +67,11 @@ def test_a_life_in_lines() -> None:
         "job canceled by user@host: enough",
         "job retried by user@host: 3 tasks may run again",
         "task 2 (Leaf) claimed by runner runner-1, attempt 4",
-        "task 2 (Leaf) computed by attempt 4 in 0.000 s",
+        "task 2 (Leaf) computed by attempt 4 in 0 µs",
         "task 3 (Leaf) claimed by runner runner-1, attempt 2",
-        "task 3 (Leaf) computed by attempt 2 in 0.000 s",
+        "task 3 (Leaf) computed by attempt 2 in 0 µs",
         "task 4 (Reduce) claimed by runner runner-1, attempt 1",
-        "task 4 (Reduce) computed by attempt 1 in 0.000 s",
+        "task 4 (Reduce) computed by attempt 1 in 0 µs",
         "job completed",
     ]
 
@@ -112,6 +112,26 @@ def test_an_event_of_a_later_version_is_shown() -> None:
     commit = Commit(bytes(16), bytes(32), T0, "engine", False, [e.UnknownEvent(99, ["?"])])
     (entry,) = History([Placed(1, 1, commit)], lambda number: "")
     assert entry.text == "event 99, which a later version of jobledger wrote"
+
+
+def test_a_long_timeline_is_cut_in_the_middle() -> None:
+    commit = Commit(bytes(16), bytes(32), T0, "engine", False, [e.JobCompleted()] * 3000)
+    lines = str(History([Placed(1, 1, commit)], lambda number: "")).splitlines()
+    assert len(lines) == 1001
+    assert lines[500] == "… 2,000 more events: iterate over the history to see them …"
+    assert lines[499].endswith("1.499  job completed")
+    assert lines[501].endswith("1.2500  job completed")
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "said"),
+    [(-5, "0 µs"), (87, "87 µs"), (12_345, "12.3 ms"), (1_234_567, "1.235 s"), (3_600_000_000, "3600 s")],
+)
+def test_durations_are_told_in_fitting_units(microseconds: int, said: str) -> None:
+    event = e.TaskComputed(0, 1, T0, T0 + microseconds)
+    commit = Commit(bytes(16), bytes(32), T0, "engine", False, [event])
+    (entry,) = History([Placed(1, 1, commit)], lambda number: "")
+    assert entry.text == f"task 0 computed by attempt 1 in {said}"
 
 
 def test_every_event_has_words() -> None:

@@ -79,10 +79,14 @@ class BareRunner:
     async def exchanging(
         self, *reports: c.Report, limit: int = 1, wait: float = 5.0, **fields: Any
     ) -> p.Answer:
-        request = p.Exchange(
-            self.name, self._cluster, self._identifiers, list(reports), limit, wait, **fields
-        )
-        return await self._link.ask(self._link.names.exchange, p.encode(request), timeout=20, patience=30)
+        def request(tries: int) -> bytes:
+            if tries:  # the answer was lost, and with it what was claimed: this runner holds nothing else
+                fields.setdefault("holds", [])
+            return p.encode(
+                p.Exchange(self.name, self._cluster, self._identifiers, list(reports), limit, wait, **fields)
+            )
+
+        return await self._link.ask(self._link.names.exchange, request, timeout=20, patience=30)
 
     def claim(self, limit: int = 1, wait: float = 5.0) -> list[p.AttemptRef]:
         return refs(self.exchange(limit=limit, wait=wait))

@@ -15,7 +15,7 @@ from hypothesis import event, target
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.histories import ERROR, JOB, hinted, snapshot
-from support.oracle import OF_TASK, Oracle, packed, unpacked
+from support.oracle import OF_TASK, Node, Oracle, packed, unpacked
 from support.shapes import new_tasks, random_tasks
 
 from jobledger.core import commands as c
@@ -30,6 +30,7 @@ from jobledger.core.submission import NewTask, Submission, columns
 MANY = 45
 
 picks = st.integers(0, 60)
+lots = st.randoms(use_true_random=True)
 small = st.integers(-1, 12)
 attempts = st.integers(-1, 5)
 command_ids = st.sampled_from(["one", "two", "three", "four", "five", "six"])
@@ -154,16 +155,23 @@ class JobMachine(RuleBasedStateMachine):
                 self.do(c.StageSubtasks(JOB, number, attempt, chunk))
         self.do(c.ReportComputed(JOB, number, attempt, 10, 20, last, "shown"))
 
+    def stage(self, node: Node, subtasks: Sequence[NewTask]) -> None:
+        if not node.staged and len(self.oracle.nodes) < MANY:
+            self.do(c.StageSubtasks(JOB, node.number, node.attempt, next(columns(subtasks))))
+
     def fail(self, number: int) -> None:
         self.do(c.ReportFailed(JOB, number, self.job.attempt[number], 10, 20, ERROR))
 
     # -- guided rules ---------------------------------------------------------------------------------------------
 
-    @initialize(roots=new_tasks(max_size=3, optional=False) | new_tasks(max_size=2), subtasks=new_tasks(min_size=2), branched=st.booleans())
-    def submit(self, roots: list[NewTask], subtasks: list[NewTask], branched: bool) -> None:
+    @initialize(
+        roots=new_tasks(max_size=3, optional=False) | new_tasks(max_size=2),
+        random=lots,
+        steps=st.integers(0, 40),
+    )
+    def submit(self, roots: list[NewTask], random: Random, steps: int) -> None:
         self.do(c.SubmitJob(JOB, "a job", next(columns(roots)), "user@host"))
-        if branched:
-            self.compute(*self.claim(1), subtasks)
+        self.live(random, steps)
 
     @rule(limit=st.integers(1, 4))
     def claim_some(self, limit: int) -> None:
@@ -179,33 +187,42 @@ class JobMachine(RuleBasedStateMachine):
         for number in self.claim(1):
             self.compute(number, subtasks, chunked=chunked)
 
-    @rule(random=st.randoms(use_true_random=True), steps=st.integers(5, 40))
+    @rule(random=lots, steps=st.integers(5, 40))
     def live(self, random: Random, steps: int) -> None:
         """A stretch of the job's life: whole attempts, most of which end well, now and then something else.
 
         Hypothesis varies an example it has by little; it would take thousands to reach what a few lives reach.
         """
         for _ in range(steps):
-            if self.oracle.state in ("failed", "canceled") and random.random() < 0.3:
-                self.retry(f"retry-{self.now}")
             running = [node for node in self.oracle.nodes if node.state == "running"]
-            if not running or random.random() < 0.4:
-                self.claim(random.choice([1, 1, 2, 3, MANY]))
-                continue
-            node = random.choice(running)
-            # nothing happens any more to a job that is completed
-            last = self.oracle.unfinished < 3 and not self.oracle.halted
-            what = random.choices(["compute", "fail", "release", "expire", "cancel"], [12, 4, 2, 2, 0.5])[0]
-            if what == "compute":
-                self.compute(node.number, random_tasks(random, 5) if last or random.random() < 0.3 else ())
-            elif what == "fail":
-                self.fail(node.number)
-            elif what == "release":
-                self.do(c.ReleaseTask(JOB, node.number, node.attempt, "shutting down"))
-            elif what == "expire":
-                self.do(c.ExpireLease(JOB, node.number, node.attempt))
+            if random.random() < 0.2:
+                self._hear([_almost_right(random, self.oracle)])
+            if self.oracle.halted and random.random() < (0.1 if running else 0.5):
+                self.retry(f"retry-{random.randrange(99)}")
+            if running and random.random() < 0.6:
+                self._end_an_attempt(random, running)
             else:
-                self.cancel(f"cancel-{self.now}")
+                self.claim(random.choice([1, 1, 2, 3, MANY]))
+
+    def _end_an_attempt(self, random: Random, running: list[Node]) -> None:
+        node = random.choice(running)
+        # nothing happens any more to a job that is completed: the last tasks get subtasks, or end in another way
+        last = self.oracle.unfinished < 3 and not self.oracle.halted
+        weights = {"compute": 12, "fail": 4, "release": 2, "expire": 2, "stage": 2, "cancel": 4 if last else 0.5}
+        what = random.choices([*weights], [*weights.values()])[0]
+        if what == "compute":
+            self.compute(node.number, random_tasks(random) if last or random.random() < 0.3 else ())
+        elif what == "fail":
+            self.fail(node.number)
+        elif what == "release":
+            for other in random.sample(running, random.randint(1, min(3, len(running)))):
+                self.do(c.ReleaseTask(JOB, other.number, other.attempt, "shutting down"))
+        elif what == "expire":
+            self.do(c.ExpireLease(JOB, node.number, node.attempt))
+        elif what == "stage":
+            self.stage(node, random_tasks(random))
+        else:
+            self.cancel(random.choice(["one", "two", f"cancel-{self.now}"]))
 
     @rule()
     def work(self) -> None:
@@ -222,9 +239,7 @@ class JobMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.oracle.count("running"))
     @rule(pick=picks, subtasks=new_tasks(max_size=3))
     def stage_one(self, pick: int, subtasks: list[NewTask]) -> None:
-        node = self.some("running", pick)
-        if not node.staged and len(self.oracle.nodes) < MANY:
-            self.do(c.StageSubtasks(JOB, node.number, node.attempt, next(columns(subtasks))))
+        self.stage(self.some("running", pick), subtasks)
 
     @precondition(lambda self: self.oracle.count("running"))
     @rule(pick=picks, times=st.integers(1, 4))
@@ -287,7 +302,7 @@ class JobMachine(RuleBasedStateMachine):
     def hear_anything(self, events: list[e.Event]) -> None:
         self._hear(events)
 
-    @rule(random=st.randoms(use_true_random=True))
+    @rule(random=lots)
     def hear_what_is_almost_right(self, random: Random) -> None:
         self._hear(_almost_right(random, self.oracle) for _ in range(8))
 

@@ -1,9 +1,11 @@
-"""A real nats-server for tests: on loopback, on a port of its own, with JetStream in a folder of its own."""
+"""Real nats-servers for tests: on loopback, on ports of their own, with JetStream in folders of their own."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+import socket
 import subprocess
 import sysconfig
 import threading
@@ -104,3 +106,35 @@ class NatsServer:
                 if "Server is ready" in line:
                     self._ready.set()
         self._ready.set()  # it ended; `start` looks
+
+
+class NatsCluster:
+    """Three servers that hold streams together. Electing a first leader takes them some seconds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.servers: dict[str, NatsServer] = {}
+        names = ("n1", "n2", "n3")
+        # each has to name the others before they run, so their ports cannot be left to them
+        with contextlib.ExitStack() as held:
+            sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
+            ports = [found.getsockname()[1] for found in sockets]
+        routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
+        for name, port in zip(names, ports, strict=True):
+            (folder / name).mkdir()
+            cluster = f'cluster {{ name: "c", listen: "127.0.0.1:{port}", routes: [{routes}] }}\n'
+            server = NatsServer(folder / name, more_configuration=f"server_name: {name}\n{cluster}")
+            self.servers[name] = server
+        try:
+            for server in self.servers.values():
+                server.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def url(self) -> str:
+        return ",".join(server.url for server in self.servers.values())
+
+    def stop(self) -> None:
+        for server in self.servers.values():
+            server.stop()

@@ -53,15 +53,15 @@ def show_evidence(job: Job, screen: Screen) -> None:
     screen.numbers(
         {
             "tasks were computed before the retry": len(seen.computed_before),
-            "were computed after it": len(seen.computed_after),
-            f"ran twice, having failed at first: {failed}": len(seen.ran_twice),
-            "that were computed ran again": len(seen.ran_again),
+            "tasks were computed after it": len(seen.computed_after),
+            f"tasks ran twice, having failed at first: {failed}": len(seen.ran_twice),
+            "computed tasks ran again": len(seen.ran_again),
             f"attempts in all, for {len(tasks):,} tasks": seen.runs.total(),
         }
     )
     if job.settled_at is not None:
         elapsed = (job.settled_at - job.submitted_at).total_seconds()
-        screen.say(f"  From the submission to the end it took {elapsed:.1f} s, the new deployment included.")
+        screen.say(f"  From the submission to the end it took {elapsed:.1f} s, new deployment included.")
     if seen.ran_again:
         raise NotAsDescribed(f"tasks that were computed ran again: {sorted(seen.ran_again)}")
     if seen.ran_twice != seen.failed:

@@ -28,7 +28,7 @@ def main() -> None:
     runner = Client(data_folder=options.folder).runner(
         tasks=tasks, cluster=options.cluster, cache=LocalFileSystemCache(options.cache)
     )
-    _say(f"runs {options.version}.py: {', '.join(task.name for task in runner.tasks_to_run)}")
+    _say(f"{options.version}.py: {', '.join(task.name for task in runner.tasks_to_run)}")
     runner.run_forever()
     _say("has ended, as it was told to")
 

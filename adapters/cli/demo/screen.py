@@ -16,7 +16,7 @@ from rich.table import Table
 from jobledger.data import TaskState
 
 States: TypeAlias = Mapping[TaskState, int]
-_QUOTED = 200  # characters of a line that others wrote
+_QUOTED = 200  # characters of a line that others wrote, where the width is not known
 _EVERY = 1.0  # seconds between two lines of progress, where nothing can move
 
 
@@ -50,8 +50,11 @@ class Screen:
             self.say(f"  {number:>{width},}  {what}")
 
     def quote(self, text: str) -> None:
-        """Show one line of what others say: a runner, the log."""
-        self.say(f"  {text if len(text) <= _QUOTED else text[: _QUOTED - 3] + '...'}", "dim")
+        """Show one line of what others say, a runner or the log, as much of it as fits."""
+        if self._moves:
+            self._console.print(f"  {text}", style="dim", soft_wrap=False, no_wrap=True, overflow="ellipsis")
+        else:
+            self.say(f"  {text if len(text) <= _QUOTED else text[: _QUOTED - 3] + '...'}")
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str | int]]) -> None:
         """Show rows of one text and several numbers."""

@@ -37,10 +37,8 @@ def tell(folder: Path | None) -> int:
     home = DataFolder.locate(folder).path
     screen = Screen()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the demo as Ctrl-C does
-    screen.title("A job surveys the standard library of this Python: one task for each module.")
-    screen.say(
-        "Its code has a bug, so the job will fail; then the fixed code is deployed, and it goes on from there."
-    )
+    screen.title("A job will survey the standard library of this Python, one task for each module.")
+    screen.say("Its code has a bug, so it will fail. Fixed code then resumes it where it failed.")
     if not survey.packages():
         raise NotAsDescribed(f"there is no source code to survey in {survey.LIBRARY}")
     try:
@@ -50,11 +48,11 @@ def tell(folder: Path | None) -> int:
         screen.title("Interrupted; no runner of the demo is left.")
         return INTERRUPTED
     screen.title("What next")
-    screen.say(f"  The demo took {time.monotonic() - begun:.1f} s. The log is in {home}")
-    screen.say(f"  What the tasks stored for each other is in {home / CACHE}")
     screen.say(
-        f"  Its server belongs to nobody, and ends by itself after {DEFAULT_IDLE / 60:g} minutes without use."
+        f"  The demo took {time.monotonic() - begun:.1f} s. Its server belongs to nobody: it ends by itself"
     )
+    screen.say(f"  after {DEFAULT_IDLE / 60:g} minutes without use. The job stays in the log, in")
+    screen.say(f"    {home}")
     for purpose, command in next_steps(job.id, folder, home).items():
         screen.say(f"  {purpose}:")
         screen.say(f"    {command}", "cyan")
@@ -76,9 +74,7 @@ def _play(client: Client, home: Path, screen: Screen) -> Job:
     except BaseException:
         with contextlib.suppress(JobLedgerError):
             if client.jobs().cancel(job, reason="the demo ended early"):
-                screen.say(
-                    "  The job is canceled: it would wait for ever for runners like those of this demo."
-                )
+                screen.say("  The job is canceled: without the demo, no runner would go on with it.")
         raise
     return job
 
@@ -139,9 +135,7 @@ def _deploy_and_retry(job: Job, client: Client, fleet: Fleet, screen: Screen) ->
     fleet.stop()
     fleet.start("after")
     rescheduled = client.jobs().retry(job)
-    screen.say(
-        f"  The job is retried: {rescheduled} tasks may run again, those that failed and those that waited."
-    )
+    screen.say(f"  Retried: {rescheduled} tasks are rescheduled, those that failed and those that waited.")
     _follow(job, fleet, screen)
     if job.state is not JobState.COMPLETED:
         raise NotAsDescribed(

@@ -1,23 +1,25 @@
-"""From the synchronous recorders to the asynchronous client: one event loop on a daemon thread, one connection.
+"""From the synchronous recorders to the asynchronous client: one connection, on the process's event loop thread.
 
-The loop's thread is the only one that touches the connection. Recorders, on whichever thread, hand it coroutines and
-wait for their results.
+That thread is the only one that touches the connection. Recorders, on whichever thread, hand it coroutines and wait
+for their results.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
+import contextlib
+import os
 import weakref
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from eventsourcing.persistence import OperationalError
 from nats.aio.client import Client
 
+from ...portal import Portal, shared_portal
 from ..connection import Endpoint, connect
-from .errors import translated
+from .errors import translating
 from .reading import Inbox
 
 T = TypeVar("T")
@@ -46,18 +48,21 @@ class Link:
         await link.inbox.open()
         return link
 
-    async def track(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run the coroutine as one of those that are ended before the connection is closed."""
+    async def track(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run the coroutine as one that is cancelled before the connection is closed."""
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         try:
-            await coroutine
+            return await coroutine
         finally:
             self._tasks.discard(task)
 
     async def close(self) -> None:
-        await _end(self._tasks)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.nc.close()
 
 
@@ -68,74 +73,50 @@ class Bridge:
     """
 
     def __init__(self, endpoint: Endpoint, *, name: str, timeout: float) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=_serve, args=(self._loop,), name=f"NATS: {name}", daemon=True)
-        self._thread.start()
-        links: list[Link] = []
+        self._portal = shared_portal()
+        self._pid = os.getpid()
+        with translating():
+            self.link = self._portal.run(Link.open(endpoint, name=name, timeout=timeout))
         # closes also when the last recorder is gone: applications are often dropped without a close()
-        self._close = weakref.finalize(self, _close, self._loop, self._thread, links)
-        try:
-            links.append(self.run(Link.open(endpoint, name=name, timeout=timeout)))
-        except BaseException:
-            self.close()
-            raise
-        self.link = links[0]
+        self._close = weakref.finalize(self, _close, self._portal, self._pid, self.link)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        future = self._submit(coroutine)
-        try:
-            return future.result()
-        except BaseException as error:
-            future.cancel()
-            raised = translated(error)
-            if raised is error:
-                raise
-            raise raised from error
+        with translating():
+            return self._portal.run(self._tracked(coroutine))
 
-    def start(self, coroutine: Coroutine[Any, Any, None]) -> Future[None]:
-        """Run a coroutine that goes on by itself, until its future is cancelled or the bridge closed."""
-        return self._submit(self.link.track(coroutine))
+    def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine by itself, until it ends, its future is cancelled or the bridge closed."""
+        return asyncio.run_coroutine_threadsafe(self._tracked(coroutine), self._portal.loop)
 
-    def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        if not self._close.alive:
+    def _tracked(self, coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
+        if not self._close.alive or self._pid != os.getpid():
             coroutine.close()
-            raise OperationalError("the connection is closed: construct the application or factory anew")
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            raise OperationalError(
+                "the connection is closed, or was opened before this process forked: "
+                "construct the application or factory anew"
+            )
+        return self.link.track(coroutine)
 
     def soon(self, callback: Callable[[], None]) -> None:
-        """Call this on the loop's thread; nothing happens once closed."""
-        if self._close.alive:
-            self._loop.call_soon_threadsafe(callback)
+        """Call this on the loop's thread."""
+        self._portal.loop.call_soon_threadsafe(callback)
 
     def close(self) -> None:
         self._close()
 
 
-async def _end(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
-    ending = [task for task in tasks if task is not None]
-    for task in ending:
-        task.cancel()
-    await asyncio.gather(*ending, return_exceptions=True)
+def _close(portal: Portal, pid: int, link: Link) -> None:
+    if pid != os.getpid():
+        return  # the connection is the parent's, and so is the thread
+    closing = asyncio.run_coroutine_threadsafe(link.close(), portal.loop)
+    # the garbage collector calls this on any thread; the loop's own must not wait for itself
+    if not _is_running_here(portal.loop):
+        with contextlib.suppress(Exception):
+            closing.result(_CLOSE_SECONDS)
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
     try:
-        loop.run_forever()
-    finally:
-        loop.close()
-
-
-def _close(loop: asyncio.AbstractEventLoop, thread: threading.Thread, links: Iterable[Link]) -> None:
-    async def close() -> None:
-        try:
-            for link in links:
-                await asyncio.wait_for(link.close(), _CLOSE_SECONDS)
-        finally:
-            # whoever still waits for a result learns that there will be none
-            await _end(asyncio.all_tasks() - {asyncio.current_task()})
-            loop.call_soon(loop.stop)
-
-    asyncio.run_coroutine_threadsafe(close(), loop)
-    # the garbage collector may run this on any thread, the loop's own included
-    if threading.current_thread() is not thread:
-        thread.join(_CLOSE_SECONDS * 2)
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import nats.errors
 from eventsourcing.persistence import (
@@ -25,6 +27,18 @@ WRONG_LAST_SEQUENCE = 10071
 STREAM_FULL = (10077, 10110, 10120)  # bytes, storage, messages per subject
 BATCH_INCOMPLETE = 10176
 TOO_MANY_BATCHES = 10210
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    """Raise the errors of the block as `translated`."""
+    try:
+        yield
+    except BaseException as error:
+        raised = translated(error)
+        if raised is error:
+            raise
+        raise raised from error
 
 
 def translated(error: BaseException) -> BaseException:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import socket
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from jobledger.adapters.embedded.start import ensure_server
-from jobledger.adapters.nats.connection import connect
+from jobledger.adapters.nats.connection import connect, open_connection
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.core.errors import ArgumentError, JobLedgerError, ServerUnavailable, ServerUnsuitable
 from support.waiting import eventually_async
@@ -92,34 +95,69 @@ def test_no_permission_for_jetstream(bare_server: Callable[[str], str], tmp_path
     assert "permissions violation for publish" in str(refusal).lower()
 
 
-@pytest.fixture
-def old_server() -> Iterator[str]:
-    """What a server of 2022 says first; a real one cannot be installed next to the one in use."""
-    info = {"server_id": "OLD", "version": "2.9.25", "headers": True, "max_payload": 1048576}
-    listener = socket.create_server(("127.0.0.1", 0))
+class _Greeter:
+    """Greets as a server of 2022 does, and as rudely as told: what no real server next to this one can be made to do."""
 
-    def serve() -> None:
-        try:
+    INFO = {"server_id": "OLD", "version": "2.9.25", "headers": True, "max_payload": 1048576}
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"nats://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.hang_ups = 0  #: how many of the next connections to end without a word
+        self.current: socket.socket | None = None
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def drop(self) -> None:
+        assert self.current is not None
+        self.current.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # closed by the test
             while True:
-                connection, _ = listener.accept()
+                connection, _ = self._listener.accept()
                 with connection, connection.makefile("rb") as lines:
-                    connection.sendall(b"INFO " + json.dumps(info).encode() + b"\r\n")
+                    if self.hang_ups:
+                        self.hang_ups -= 1
+                        continue
+                    self.current = connection
+                    connection.sendall(b"INFO " + json.dumps(self.INFO).encode() + b"\r\n")
                     for line in lines:
                         if line.startswith(b"PING"):
                             connection.sendall(b"PONG\r\n")
-        except OSError:  # closed by the test
-            return
-
-    server = threading.Thread(target=serve, daemon=True)
-    server.start()
-    yield f"nats://127.0.0.1:{listener.getsockname()[1]}"
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    server.join(5)
 
 
-def test_too_old(old_server: str) -> None:
-    refusal = _refusal(Endpoint(old_server))
+@pytest.fixture
+def greeter() -> Iterator[_Greeter]:
+    greeter = _Greeter()
+    yield greeter
+    greeter.close()
+
+
+def test_attempts_that_fail_half_way_leave_no_sockets_behind(greeter: _Greeter) -> None:
+    async def scenario() -> None:
+        back = asyncio.Event()
+        client = await open_connection(Endpoint(greeter.url), name="test", on_back=back.set)
+        greeter.hang_ups = 3
+        greeter.drop()
+        await asyncio.wait_for(back.wait(), 10)
+        assert greeter.hang_ups == 0
+        await client.close()
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(scenario())
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
+
+
+def test_too_old(greeter: _Greeter) -> None:
+    refusal = _refusal(Endpoint(greeter.url))
     assert isinstance(refusal, ServerUnsuitable)
     assert "has version 2.9.25, 2.12.0 or newer is needed" in str(refusal)
 
@@ -143,7 +181,7 @@ def test_reconnecting_says_nothing_on_stderr(home: Home) -> None:
 import asyncio, os, signal, sys
 sys.path[:0] = sys.argv[2:]
 from jobledger.adapters.embedded.start import ensure_server, server_status
-from jobledger.adapters.nats.connection import connect
+from jobledger.adapters.nats.connection import connect, open_connection
 from support.waiting import eventually_async
 
 async def main():

@@ -18,7 +18,7 @@ from jobledger.adapters.embedded.start import ensure_server, server_status, stop
 from jobledger.adapters.nats.connection import connect
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.core.errors import ServerUnavailable
-from support.waiting import eventually, eventually_async
+from support.waiting import eventually
 
 from .conftest import Home
 
@@ -94,12 +94,14 @@ def test_a_killed_server_comes_back_on_its_port_and_clients_reconnect(home: Home
     endpoint = ensure_server(home.path)
 
     async def survive() -> None:
-        client = await connect(endpoint, name="test")
+        lost, back = asyncio.Event(), asyncio.Event()
+        client = await connect(endpoint, name="test", on_lost=lost.set, on_back=back.set)
         await _write(client, b"before")
         killed = home.servers()
         home.kill(killed)
-        await eventually_async(lambda: asyncio.sleep(0, home.servers() not in ([], killed)))
-        await eventually_async(lambda: asyncio.sleep(0, client.is_connected))
+        await asyncio.wait_for(lost.wait(), 10)
+        await asyncio.wait_for(back.wait(), 10)
+        assert home.servers() not in ([], killed)
         assert await _read(client) == b"before"
         await _write(client, b"after")
         assert await _read(client) == b"after"

@@ -524,22 +524,19 @@ def test_stopping_wakes_a_reader_that_waits(
 # -- the connection ---------------------------------------------------------------------------------------------------
 
 
-def connection_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("NATS")]
-
-
 def test_recorders_that_are_dropped_take_their_connection_with_them(
     nats_server: NatsServer, names: Names
 ) -> None:
-    before = connection_threads()
     factory = JetStreamFactory({"NATS_URL": nats_server.url, "NATS_STREAM": names.namespace})
     recorder = factory.application_recorder()
-    assert len(connection_threads()) == len(before) + 1
+    assert isinstance(recorder, JetStreamApplicationRecorder)
+    connection = recorder._stream.bridge.link.nc
+    assert connection.is_connected
 
     del factory, recorder
     gc.collect()
 
-    assert connection_threads() == before
+    assert connection.is_closed
 
 
 def test_recorders_of_a_closed_factory_say_so(opened: Opened, nats_server: NatsServer) -> None:

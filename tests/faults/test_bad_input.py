@@ -1,0 +1,269 @@
+"""What a user can get wrong, and inputs that are large, as they meet it: from the facade through to the log."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from faults.conftest import Site
+from faults.record import Record
+from faults.tasks import Chain, Fan, Step
+from support.processes import PythonProcess
+
+from jobledger import Client, ExecutionContext, Job, Task
+from jobledger.adapters.embedded.start import stop_server
+from jobledger.adapters.nats.names import Names
+from jobledger.adapters.nats.records import encode_record
+from jobledger.adapters.portal import shared_portal
+from jobledger.data import FutureTask, JobState, TaskState
+from jobledger.errors import ArgumentError, DamagedLog, InputError, JobFailed
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Client]:
+    with Client(data_folder=tmp_path / "home") as client:
+        yield client
+    stop_server(tmp_path / "home")
+
+
+# -- nobody can run it ------------------------------------------------------------------------------------------------
+
+
+class Elsewhere(Task):
+    """Its code is on no runner."""
+
+    size: int
+
+
+class Here(Task):
+    def execute(self, context: ExecutionContext) -> None:
+        context.submit_subtask(Elsewhere(3))
+        context.submit_subtask(Here2(), cluster="far away")
+
+
+class Here2(Task):
+    def execute(self, context: ExecutionContext) -> None: ...
+
+
+def test_a_task_that_no_runner_knows_waits_and_says_what_for(embedded: Client) -> None:
+    job = embedded.jobs().submit("waits", Here())
+    assert job.tasks[0].waiting == "ready: waits for a runner of cluster 'default' with task Here v0.0"
+    embedded.runner(tasks=[Here, Here2]).run_all()
+    assert job.state is JobState.STARTED
+    elsewhere, far_away = job.tasks[1:]
+    assert elsewhere.state is far_away.state is TaskState.QUEUED
+    assert elsewhere.waiting == "ready: waits for a runner of cluster 'default' with task Elsewhere v0.0"
+    assert far_away.waiting == "ready: waits for a runner of cluster 'far away' with task Here2 v0.0"
+    with pytest.raises(TimeoutError, match=r"task 1 is ready: waits for a runner .* with task Elsewhere v0\.0"):
+        job.wait(timeout=0.1)
+
+    with pytest.raises(ValueError, match="not executable"):
+        embedded.runner(tasks=[Elsewhere])
+
+
+# -- large ------------------------------------------------------------------------------------------------------------
+
+
+class Blob(Task):
+    text: str
+    again: bool = False
+
+    def execute(self, context: ExecutionContext) -> None:
+        context.current_task.display = f"{len(self.text)} characters"
+        if self.again:
+            context.submit_subtask(Blob(self.text))
+
+
+def test_an_input_of_five_megabytes(embedded: Client) -> None:
+    text = "0123456789" * 500_000
+    job = embedded.jobs().submit("large", Blob(text, again=True))
+    embedded.runner(tasks=[Blob]).run_all()
+    job.wait(timeout=30)
+    assert [task.display for task in job.tasks] == ["5000000 characters"] * 2
+    assert job.tasks[1].input_json == {"text": text, "again": False}
+
+
+def test_an_input_larger_than_a_message_is_refused_with_the_way_out(embedded: Client) -> None:
+    with pytest.raises(ArgumentError, match="takes messages of 8,388,608 bytes.*Put the data into a file"):
+        embedded.jobs().submit("too large", Blob("0123456789" * 900_000))
+
+    class SubmitsTooMuch(Task):
+        def execute(self, context: ExecutionContext) -> None:
+            context.submit_subtask(Blob("0123456789" * 900_000))
+
+    job = embedded.jobs().submit("too large inside", SubmitsTooMuch())
+    embedded.runner(tasks=[SubmitsTooMuch]).run_all()
+    with pytest.raises(JobFailed, match=r"the input of Blob is 9,\d+,\d+ bytes, the limit is .*job_cache"):
+        job.wait(timeout=10)
+
+
+class Wide(Task):
+    width: int
+
+    def execute(self, context: ExecutionContext) -> None:
+        leaves = context.submit_subtasks([Leaf(index) for index in range(self.width)])
+        context.submit_subtask(Last(), depends_on=leaves)
+
+
+class Leaf(Task):
+    index: int
+
+    def execute(self, context: ExecutionContext) -> None: ...
+
+
+class Last(Task):
+    def execute(self, context: ExecutionContext) -> None: ...
+
+
+def test_a_hundred_thousand_subtasks_of_one_task(embedded: Client) -> None:
+    job = embedded.jobs().submit("wide", Wide(100_000))
+    embedded.runner(tasks=[Wide, Leaf, Last], concurrency=2).run_all()
+    job.wait(timeout=60)
+    assert job.state is JobState.COMPLETED
+    assert job.tasks_by_state[TaskState.COMPUTED] == 100_002
+    assert [job.tasks[number].input_json for number in (1, 50_000, 100_000)] == [0, 49_999, 99_999]
+    assert len(job.tasks[100_001].depends_on) == 100_000
+    assert len(embedded.jobs().find(job.id).tasks) == 100_002
+
+
+# -- hostile ----------------------------------------------------------------------------------------------------------
+
+
+class HostileError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text for you")
+
+    __repr__ = __str__
+
+
+def _hostile() -> Exception:
+    return HostileError()
+
+
+def _not_unicode() -> Exception:
+    return ValueError("file \udcff\udcfe is missing")
+
+
+def _enormous() -> Exception:
+    return ValueError("x" * 5_000_000)
+
+
+def _exit() -> BaseException:
+    return SystemExit(4)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "message"),
+    [
+        (_hostile, "HostileError", "cannot be read"),
+        (_not_unicode, "ValueError", r"file \udcff\udcfe is missing"),
+        (_enormous, "ValueError", "bytes left out"),
+        (_exit, "SystemExit", "4"),
+    ],
+)
+def test_an_exception_that_cannot_be_told_is_told(
+    error: Callable[[], BaseException], reason: str, message: str, embedded: Client
+) -> None:
+    class Raises(Task):
+        def execute(self, context: ExecutionContext) -> None:
+            raise error()
+
+    job = embedded.jobs().submit("raises", Raises())
+    embedded.runner(tasks=[Raises]).run_all()
+    assert job.state is JobState.FAILED
+    assert job.error is not None
+    assert job.error.reason == reason
+    assert message in job.error.message
+    assert job.error.message.isprintable()
+    str(job.history)
+
+
+def test_mistakes_in_submitting_subtasks_fail_the_task_and_submit_nothing(embedded: Client) -> None:
+    class Forgetful(Task):
+        """Depends on a task of another parent."""
+
+        def execute(self, context: ExecutionContext) -> None:
+            handles.append(context.submit_subtask(Here2()))
+            context.submit_subtask(Here2(), depends_on=handles[0])
+
+    handles: list[FutureTask] = []
+    job = embedded.jobs().submit("forgetful", [Forgetful(), Forgetful()])
+    embedded.runner(tasks=[Forgetful, Here2]).run_all()
+    with pytest.raises(JobFailed, match="dependency on a task of another parent"):
+        job.wait(timeout=10)
+    assert [task.name for task in job.tasks] == ["Forgetful", "Forgetful", "Here2", "Here2"]
+
+    with pytest.raises(InputError, match="size"):
+        embedded.jobs().submit("wrong type", Elsewhere("three"))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"execute must take exactly \(self, context\)"):
+
+        class Wrong(Task):
+            def execute(self, context: ExecutionContext, more: int) -> None:  # type: ignore[override]
+                ...
+
+
+# -- a damaged log ----------------------------------------------------------------------------------------------------
+
+
+def damage(site: Site, job: Job) -> int:
+    """Put a commit that cannot be read behind the job's last one, as a bad disk or program might; return its place."""
+    subject = Names(site.namespace).log_subject(str(job.id))
+    truncated = encode_record(job.history[-1].version + 1, "jobledger.commit.v1", b"\x96\xc4\x10")
+
+    async def publish() -> int:
+        link = await site.client._session.link()
+        return (await link.nc.jetstream().publish(subject, truncated)).seq
+
+    return shared_portal().run(publish())
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["in the engine's memory", "read by the engine's successor"])
+def test_a_damaged_commit_stops_its_job_and_no_other(live: bool, site: Site, record: Record) -> None:
+    engine: PythonProcess = site.engine().wait_ready()
+    job_client = site.client.jobs()
+    damaged, sound = job_client.submit("damaged", Fan(3)), job_client.submit("sound", Chain(30, 5))
+    if not live:
+        engine.kill()
+    position = damage(site, damaged)
+    if not live:
+        engine.start()
+    site.runner(concurrency=2)
+
+    sound.wait(timeout=30)
+    told = f"the log is damaged at position {position}, in the history of job {damaged.id}"
+    with pytest.raises(DamagedLog, match=told) as raised:
+        job_client.find(damaged.id)
+    assert raised.value.position == position
+    assert raised.value.job_id == str(damaged.id)
+    for ask in (lambda: damaged.state, lambda: damaged.wait(timeout=5), lambda: damaged.history):
+        with pytest.raises(DamagedLog, match=told):
+            ask()
+    for change in (job_client.cancel, job_client.retry):
+        with pytest.raises(DamagedLog, match=told):
+            change(damaged)
+
+    another = job_client.submit("another", Step())
+    another.wait(timeout=30)
+    record.check(sound, another)
+    assert engine.alive
+
+
+def test_several_threads_of_one_client(embedded: Client, record: Record) -> None:
+    """Whoever shares a client between threads gets each job once."""
+    jobs: list[Job] = []
+
+    def submit() -> None:
+        jobs.extend(embedded.jobs().submit(f"job {number}", Step()) for number in range(20))
+
+    threads = [threading.Thread(target=submit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    embedded.runner(tasks=[Step], concurrency=4).run_all()
+    assert len({job.id for job in jobs}) == 80
+    for job in jobs:
+        job.wait(timeout=10)
+    record.check(*jobs)
