@@ -137,7 +137,7 @@ class Link:
                 log.info("%s: %s", self._name, error)
 
     async def _connect(self, endpoint: Endpoint) -> None:
-        client = await connect(endpoint, name=self._name, on_lost=self._disturb)
+        client = await connect(endpoint, name=self._name, on_lost=self._disturb, on_back=self._disturb)
         for subject in (self.names.hello, self.names.farewell):
             await client.subscribe(subject, cb=self._engine_changed)
         self._client, self._endpoint = client, endpoint

@@ -121,7 +121,7 @@ def measure(folder: str, tasks: int, repeat: int) -> Table:
         jobs.submit("start", Leaf(0))
         record = server_status(folder).record
     assert record is not None
-    engine = record.pid
+    engine = record.supervisor_pid
     with runner_process(folder):
         for _ in range(3):  # warm
             jobs.submit("warm", FanOut(100)).wait(60)

@@ -65,7 +65,7 @@ class Job:
         self.claimed_by: dict[int, str] = {}  #: runner of each running task
         self.staged: dict[int, list[Submission]] = {}  #: subtasks of attempts that have not reported yet
         self.failed_task: int | None = None  #: the task that failed the job
-        self.commands: dict[str, int] = {}  #: command ids of cancels and retries -> tasks rescheduled
+        self.commands: dict[str, int] = {}  #: what each cancel (1) and retry (tasks rescheduled) was answered, by command id
 
     @property
     def unfinished(self) -> int:
@@ -226,7 +226,7 @@ def _job_failed(job: Job, event: e.JobFailed, at: int) -> None:
 
 def _job_canceled(job: Job, event: e.JobCanceled, at: int) -> None:
     _move_job(job, "cancel")
-    job.commands[event.command_id] = 0
+    job.commands[event.command_id] = 1
 
 
 def _job_retried(job: Job, event: e.JobRetried, at: int) -> None:

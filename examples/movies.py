@@ -91,7 +91,9 @@ def main() -> None:
         seen = len(job.history)
 
         rescheduled = job_client.retry(job)
-        print(f"\nThe task is mended, and the job retried: {rescheduled} tasks may run. A new runner takes them:\n")
+        print(
+            f"\nThe task is mended, and the job retried: {rescheduled} tasks may run. A new runner takes them:\n"
+        )
         client.runner(tasks=[MoviesStats, MendedPrintMovieStats]).run_all()
         job.wait(timeout=30)
         print()

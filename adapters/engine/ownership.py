@@ -33,11 +33,13 @@ class Ownership:
         self._value = engine_id.encode()
         self._revision = 0
         self._renewing: asyncio.Task[None] | None = None
+        self._released = False
         self.lost = asyncio.Event()
 
     async def acquire(self, *, takeover: bool = False) -> None:
         """Wait until no other engine owns the namespace, and own it. `takeover` does not wait."""
         self.lost.clear()
+        self._released = False
         while True:
             try:
                 bucket = await self._bucket()
@@ -56,6 +58,7 @@ class Ownership:
 
     async def release(self) -> None:
         """Give the namespace up, so that a successor need not wait for the lease to run out."""
+        self._released = True
         if self._renewing is not None:
             self._renewing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -76,7 +79,8 @@ class Ownership:
 
     async def _renew(self, bucket: KeyValue) -> None:
         try:
-            while True:
+            # Cancelling is not enough: until Python 3.12, one that meets the answer to a request is lost.
+            while not self._released:
                 await asyncio.sleep(TTL / 4)
                 self._revision = await bucket.update(_KEY, self._value, last=self._revision)
         except (nats.errors.Error, nats.js.errors.Error, OSError) as error:

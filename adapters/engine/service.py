@@ -107,7 +107,7 @@ class Engine:
         self._stopped = True
         for subscription in self._subscriptions:
             with contextlib.suppress(nats.errors.Error):
-                await subscription.drain()  # what has arrived is answered: ask another
+                await subscription.drain()  # type: ignore[no-untyped-call]  # what has arrived is answered: ask another
         self._dispatcher.answer_all()
         self._followers.answer_all()
         if self._requests:  # they wait for the log, or have just been answered
@@ -238,16 +238,14 @@ class Engine:
         if live is None:
             raise Refusal("unknown_job", f"there is no job {command.job_id}")
         try:
-            events = self._apply(live, command)
+            self._apply(live, command)
         except Refusal:
             if not live.job.state:
                 self.jobs.forget(live)
             raise
         self._dispatcher.refresh(live)
         await live.written()
-        count = len(events)
-        if isinstance(command, c.RetryJob):
-            count = live.job.commands.get(command.command_id, 0)
+        count = 0 if isinstance(command, c.SubmitJob) else live.job.commands.get(command.command_id, 0)
         return p.Done(live.position, live.version, count)
 
     async def _follow(self, request: p.FollowJob) -> p.Reply:

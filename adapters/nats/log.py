@@ -33,6 +33,7 @@ from .records import RecordError, decode_record, encode_record
 
 READ_BATCH = 512  # messages a direct get may answer at once
 READ_TIMEOUT = 5.0  # seconds without any message of an answer
+_READ_LOOK = 0.25  # seconds between two looks whether the connection still stands
 _WRONG_LAST_SEQUENCE = 10071
 
 
@@ -221,6 +222,8 @@ async def _messages(
     """
     arrived: asyncio.Queue[Msg] = asyncio.Queue()
     inbox = client.new_inbox()
+    if not client.is_connected:
+        raise ServerUnavailable("reading the log: the server is away")
     subscription = await client.subscribe(inbox, cb=arrived.put)
     try:
         while True:
@@ -228,11 +231,7 @@ async def _messages(
             await client.publish(f"$JS.API.DIRECT.GET.{names.log_stream}", request, reply=inbox)
             found = 0
             while True:
-                try:
-                    async with asyncio.timeout(READ_TIMEOUT):
-                        message = await arrived.get()
-                except TimeoutError:
-                    raise ServerUnavailable(f"reading the log: no answer within {READ_TIMEOUT:g} s") from None
+                message = await _next(client, arrived)
                 headers: dict[str, Any] = message.headers or {}
                 status = headers.get("Status")
                 if status is not None:
@@ -246,3 +245,15 @@ async def _messages(
                 return
     finally:
         await subscription.unsubscribe()
+
+
+async def _next(client: Client, arrived: asyncio.Queue[Msg]) -> Msg:
+    """Return the next message of an answer. Errors: ServerUnavailable when none comes, or the connection breaks."""
+    connections = client.stats["reconnects"]
+    for _ in range(int(READ_TIMEOUT / _READ_LOOK)):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_READ_LOOK):
+                return await arrived.get()
+        if not client.is_connected or client.stats["reconnects"] != connections:
+            raise ServerUnavailable("reading the log: the connection broke")
+    raise ServerUnavailable(f"reading the log: no answer within {READ_TIMEOUT:g} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import operator
 import signal
@@ -21,7 +22,7 @@ from .flight import Flight
 from .logs import log_level
 from .registry import TaskRegistry
 from .session import Session
-from .signals import StopSignals
+from .signals import StopSignals, wait_for
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -164,7 +165,7 @@ class TaskRunner:
             self._sessions.add(session)
         try:
             with StopSignals(self.stop, lambda: self._each(Session.abort)) as signals:
-                self._portal.run(session.run())
+                wait_for(asyncio.run_coroutine_threadsafe(session.run(), self._portal.loop))
         finally:
             session.join()
             with self._starting:

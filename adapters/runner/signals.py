@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+#: seconds after which to look for signals that did not interrupt the wait
+_LOOK = 0.5
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -42,3 +45,19 @@ class StopSignals:
             self._first()
         else:
             self._second()
+
+
+def wait_for(future: concurrent.futures.Future[None]) -> None:
+    """Wait for the end of what runs on another thread, letting signal handlers run. Errors: those of the future.
+
+    A signal that arrives while the main thread has not yet got to an earlier one is given to another thread by the
+    kernel: it interrupts nothing, and its handler would wait for as long as the main thread does.
+    """
+    try:
+        while True:
+            done, _ = concurrent.futures.wait((future,), timeout=_LOOK)
+            if done:
+                return future.result()
+    except BaseException:
+        future.cancel()
+        raise

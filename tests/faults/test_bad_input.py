@@ -56,7 +56,9 @@ def test_a_task_that_no_runner_knows_waits_and_says_what_for(embedded: Client) -
     assert elsewhere.state is far_away.state is TaskState.QUEUED
     assert elsewhere.waiting == "ready: waits for a runner of cluster 'default' with task Elsewhere v0.0"
     assert far_away.waiting == "ready: waits for a runner of cluster 'far away' with task Here2 v0.0"
-    with pytest.raises(TimeoutError, match=r"task 1 is ready: waits for a runner .* with task Elsewhere v0\.0"):
+    with pytest.raises(
+        TimeoutError, match=r"task 1 is ready: waits for a runner .* with task Elsewhere v0\.0"
+    ):
         job.wait(timeout=0.1)
 
     with pytest.raises(ValueError, match="not executable"):
@@ -219,7 +221,9 @@ def damage(site: Site, job: Job) -> int:
     return shared_portal().run(publish())
 
 
-@pytest.mark.parametrize("live", [True, False], ids=["in the engine's memory", "read by the engine's successor"])
+@pytest.mark.parametrize(
+    "live", [True, False], ids=["in the engine's memory", "read by the engine's successor"]
+)
 def test_a_damaged_commit_stops_its_job_and_no_other(live: bool, site: Site, record: Record) -> None:
     engine: PythonProcess = site.engine().wait_ready()
     job_client = site.client.jobs()

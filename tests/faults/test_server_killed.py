@@ -14,9 +14,7 @@ from support.waiting import eventually
 from jobledger import Job, JobState
 
 
-def test_everything_resumes_when_it_is_back(
-    own_site: Site, own_server: NatsServer, record: Record
-) -> None:
+def test_everything_resumes_when_it_is_back(own_site: Site, own_server: NatsServer, record: Record) -> None:
     engine = own_site.engine()
     runner = own_site.runner(concurrency=4)
     job_client = own_site.client.jobs()
@@ -34,9 +32,7 @@ def test_everything_resumes_when_it_is_back(
     assert runner.alive
 
 
-def test_it_may_be_away_for_ten_seconds(
-    own_site: Site, own_server: NatsServer, record: Record
-) -> None:
+def test_it_may_be_away_for_ten_seconds(own_site: Site, own_server: NatsServer, record: Record) -> None:
     engine = own_site.engine(lease=5.0)
     runner = own_site.runner(concurrency=4)
     job_client = own_site.client.jobs()

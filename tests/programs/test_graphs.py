@@ -24,7 +24,9 @@ def assert_completed(job: Job, tasks: int) -> None:
     """Every task ran once, and the job says so."""
     assert job.state is JobState.COMPLETED
     assert job.settled
-    assert {state: count for state, count in job.tasks_by_state.items() if count} == {TaskState.COMPUTED: tasks}
+    assert {state: count for state, count in job.tasks_by_state.items() if count} == {
+        TaskState.COMPUTED: tasks
+    }
     assert [task.attempt for task in job.tasks] == [1] * tasks
 
 
@@ -72,7 +74,9 @@ def test_recursion_with_results(output: Output) -> None:
     assert 16 <= len(job.tasks) <= 37
     assert_completed(job, len(job.tasks))
     lines = output.lines()
-    assert list(dict.fromkeys(lines)) == [f"fib({n}) = {value}" for n, value in enumerate((2, 3, 5, 8, 13), 3)]
+    assert list(dict.fromkeys(lines)) == [
+        f"fib({n}) = {value}" for n, value in enumerate((2, 3, 5, 8, 13), 3)
+    ]
     assert lines[-1] == "fib(7) = 13"
 
 

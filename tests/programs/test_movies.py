@@ -41,7 +41,13 @@ def test_the_job_resumes_from_the_point_of_failure(example: ModuleType, output: 
     with example.serving_films() as api:
         job = movies.main(api, titles)
         assert job.state is JobState.FAILED
-        states = [TaskState.COMPUTED, TaskState.COMPUTED, TaskState.COMPUTED, TaskState.FAILED, TaskState.QUEUED]
+        states = [
+            TaskState.COMPUTED,
+            TaskState.COMPUTED,
+            TaskState.COMPUTED,
+            TaskState.FAILED,
+            TaskState.QUEUED,
+        ]
         assert [task.state for task in job.tasks] == states
         assert [task.display for task in job.tasks[:3]] == ["MoviesStats", "The Matrix", "Shrek 2"]
         with pytest.raises(JobFailed, match="KeyError: 'Title'"):

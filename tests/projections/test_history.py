@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import pytest
@@ -27,7 +28,8 @@ def history_of(driver: JobDriver, random: Random | None = None) -> History:
 
 
 def texts(driver: JobDriver) -> list[str]:
-    return [entry.text for entry in history_of(driver)]
+    # how long the driver's tasks take is its own affair
+    return [re.sub(r"in \d+ µs$", "in no time", entry.text) for entry in history_of(driver)]
 
 
 def test_a_life_in_lines() -> None:
@@ -55,7 +57,7 @@ def test_a_life_in_lines() -> None:
         "task 0 (Root) attempt 1 announced 3 subtasks, from its number 0 on",
         "task 0 (Root) computed by attempt 1 in 1.235 s, submitting 1 subtask after the 3 announced",
         "3 tasks (1-3) claimed by runner runner-1, attempt 1",
-        "task 1 (Leaf) computed by attempt 1 in 0 µs",
+        "task 1 (Leaf) computed by attempt 1 in no time",
         "task 2 (Leaf) attempt 1 failed, to be retried: ValueError: it broke",
         "task 3 (Leaf) attempt 1 given back by its runner: shutting down",
         "task 2 (Leaf) claimed by runner runner-1, attempt 2",
@@ -67,11 +69,11 @@ def test_a_life_in_lines() -> None:
         "job canceled by user@host: enough",
         "job retried by user@host: 3 tasks may run again",
         "task 2 (Leaf) claimed by runner runner-1, attempt 4",
-        "task 2 (Leaf) computed by attempt 4 in 0 µs",
+        "task 2 (Leaf) computed by attempt 4 in no time",
         "task 3 (Leaf) claimed by runner runner-1, attempt 2",
-        "task 3 (Leaf) computed by attempt 2 in 0 µs",
+        "task 3 (Leaf) computed by attempt 2 in no time",
         "task 4 (Reduce) claimed by runner runner-1, attempt 1",
-        "task 4 (Reduce) computed by attempt 1 in 0 µs",
+        "task 4 (Reduce) computed by attempt 1 in no time",
         "job completed",
     ]
 

@@ -311,7 +311,7 @@ class Oracle:
         if isinstance(event, e.JobFailed):
             self.failed_task = event.task
         elif isinstance(event, e.JobCanceled):
-            self.commands[event.command_id] = 0
+            self.commands[event.command_id] = 1
         elif isinstance(event, e.JobRetried):
             self.commands[event.command_id] = event.rescheduled
             self.failed_task = None

@@ -60,9 +60,7 @@ class PythonProcess:
             text=True,
             errors="replace",
         )
-        self._reader = threading.Thread(
-            target=self._read, args=(self._process, self._ready), daemon=True
-        )
+        self._reader = threading.Thread(target=self._read, args=(self._process, self._ready), daemon=True)
         self._reader.start()
         return self
 

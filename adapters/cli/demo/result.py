@@ -50,15 +50,16 @@ def show_evidence(job: Job, screen: Screen) -> None:
     tasks = job.tasks
     failed = ", ".join(tasks[number].display for number in sorted(seen.failed))
     screen.title(f"What the log says, in {seen.events:,} events")
-    screen.numbers(
-        {
-            "tasks were computed before the retry": len(seen.computed_before),
-            "tasks were computed after it": len(seen.computed_after),
-            f"tasks ran twice, having failed at first: {failed}": len(seen.ran_twice),
-            "computed tasks ran again": len(seen.ran_again),
-            f"attempts in all, for {len(tasks):,} tasks": seen.runs.total(),
-        }
-    )
+    numbers = {
+        "tasks were computed before the retry": len(seen.computed_before),
+        "tasks were computed after it": len(seen.computed_after),
+        f"tasks ran twice, having failed at first: {failed}": len(seen.ran_twice),
+        "computed tasks ran again": len(seen.ran_again),
+        f"attempts in all, for {len(tasks):,} tasks": seen.runs.total(),
+    }
+    if seen.given_back:
+        numbers["more attempts were given back by a runner that had not begun them"] = seen.given_back
+    screen.numbers(numbers)
     if job.settled_at is not None:
         elapsed = (job.settled_at - job.submitted_at).total_seconds()
         screen.say(f"  From the submission to the end it took {elapsed:.1f} s, new deployment included.")

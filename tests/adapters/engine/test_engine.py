@@ -69,7 +69,7 @@ def test_a_repeated_submit_makes_one_job(engine: EngineHarness, link: Link) -> N
     assert submit(link, job_id=job_id) == job_id
     assert len(history(link, job_id)) == 1
     runner = BareRunner(link)
-    runner.report(computed(*runner.claim()))
+    runner.report(*map(computed, runner.claim()))
     # the engine has forgotten the settled job: the log has not
     assert submit(link, job_id=job_id) == job_id
     assert event_names(link, job_id).count("JobSubmitted") == 1
@@ -79,7 +79,7 @@ def test_a_repeated_submit_after_a_restart_makes_one_job(start_engine: Start, li
     first = start_engine().wait_ready()
     job_id = submit(link)
     runner = BareRunner(link)
-    runner.report(computed(*runner.claim()))
+    runner.report(*map(computed, runner.claim()))
     first.stop()
     start_engine().wait_ready()
     assert submit(link, job_id=job_id) == job_id
@@ -89,6 +89,7 @@ def test_a_repeated_submit_after_a_restart_makes_one_job(start_engine: Start, li
 def test_cancel_halts_and_a_second_cancel_changes_nothing(engine: EngineHarness, link: Link) -> None:
     job_id = submit(link, task(), task())
     assert command(link, c.CancelJob(job_id, "c1", "me", "enough")) == p.Done(position=2, version=2, count=1)
+    assert command(link, c.CancelJob(job_id, "c1", "me", "enough")) == p.Done(position=2, version=2, count=1)
     assert command(link, c.CancelJob(job_id, "c2")) == p.Done(position=2, version=2, count=0)
     assert BareRunner(link).claim(limit=2, wait=0) == []
 
@@ -96,7 +97,7 @@ def test_cancel_halts_and_a_second_cancel_changes_nothing(engine: EngineHarness,
 def test_retry_is_answered_once_and_repeated_with_the_same_count(engine: EngineHarness, link: Link) -> None:
     job_id = submit(link, task(), task(), task())
     runner = BareRunner(link)
-    runner.report(failed(*runner.claim()))
+    runner.report(*map(failed, runner.claim()))
     command(link, p.FollowJob(job_id, settled=True))
     first = command(link, c.RetryJob(job_id, "r1"))
     assert isinstance(first, p.Done)
@@ -318,7 +319,7 @@ def test_a_takeover_does_not_wait_and_the_deposed_engine_leaves(start_engine: St
     start_engine(takeover=True).wait_ready()
     job_id = submit(link)
     runner = BareRunner(link)
-    assert runner.report(computed(*runner.claim())) == []
+    assert runner.report(*map(computed, runner.claim())) == []
     eventually(lambda: folded(link, job_id).settled)
 
 

@@ -1,0 +1,68 @@
+"""Whether a server can hold the log: found out at the first connection, told in words."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+
+from jobledger.core.errors import ServerUnavailable, ServerUnsuitable
+
+from .endpoint import Endpoint
+
+#: atomic batches, on which commits across jobs rest, came with this one
+MINIMUM_VERSION = (2, 12, 0)
+
+# JetStream API error codes: not enabled on the server, not enabled for the account; no leader at the moment
+_NOT_ENABLED = (10076, 10039)
+_NO_LEADER = 10008
+
+
+def check_version(client: Client, endpoint: Endpoint) -> None:
+    """Errors: ServerUnsuitable for a server that is too old."""
+    shown = repr(client.connected_server_version)  # <nats server v2.15.1>
+    found = re.search(r"v(\d+)\.(\d+)\.(\d+)", shown)
+    if found is None or tuple(map(int, found.groups())) < MINIMUM_VERSION:
+        version = ".".join(found.groups()) if found else "unknown"
+        needed = ".".join(map(str, MINIMUM_VERSION))
+        raise ServerUnsuitable(
+            f"the NATS server at {endpoint.shown} has version {version}, {needed} or newer is needed: "
+            "upgrade it, or leave the address out to use the embedded server"
+        )
+
+
+async def check_jetstream(client: Client, endpoint: Endpoint, timeout: float) -> None:
+    """Return once JetStream answers.
+
+    Units:  `timeout` is seconds, which a cluster without a leader is given to elect one.
+    Errors: ServerUnsuitable without JetStream for this account, ServerUnavailable when it does not answer.
+    """
+    until = time.monotonic() + timeout
+    while True:
+        left = until - time.monotonic()
+        try:
+            await client.jetstream(timeout=max(0.1, left)).account_info()
+            return
+        except nats.js.errors.APIError as error:
+            if error.err_code == _NO_LEADER and left > 0:  # a cluster that is just electing one
+                await asyncio.sleep(0.1)
+                continue
+            if error.err_code is None or error.err_code in _NOT_ENABLED:
+                raise ServerUnsuitable(
+                    f"the NATS server at {endpoint.shown} has no JetStream for this account: "
+                    "start it with a jetstream block in its configuration (or -js), and enable it for the account"
+                ) from error
+            raise ServerUnsuitable(
+                f"JetStream on the NATS server at {endpoint.shown} is not usable: {error.description}"
+            ) from error
+        except (nats.errors.Error, OSError) as error:
+            # A denied subject is told in an error of its own; the request itself just stays unanswered.
+            why = client.last_error or error
+            raise ServerUnavailable(
+                f"JetStream on the NATS server at {endpoint.shown} did not answer: {why}. "
+                "Check that this user may publish to $JS.API.> and subscribe to _INBOX.>"
+            ) from error
