@@ -135,7 +135,7 @@ def _hang_up(client: Client) -> None:
     It touches a private attribute; `test_attempts_that_fail_half_way_leave_no_sockets_behind` pins it.
     """
     if client._transport is not None:
-        client._transport.close()
+        client._transport.close()  # type: ignore[no-untyped-call]
 
 
 class _Hopeless(Exception):

@@ -39,7 +39,9 @@ class Coroutines:
             self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         try:
             error = self._runner.run(_alone(work), context=copy_context())
-        except BaseException:  # from a task beside it: it tore through the loop, which may be left in any state
+        except (
+            BaseException
+        ):  # from a task beside it: it tore through the loop, which may be left in any state
             self.close()
             raise
         if error is not None:

@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from faults import tasks
 from faults.record import Record
-from support.processes import PythonProcess, engine_process
-from support.servers import NatsServer
-
 from jobledger import Client
 from jobledger.adapters.nats.names import Names
+from support.processes import PythonProcess, engine_process
+from support.servers import NatsServer
 
 
 @pytest.fixture

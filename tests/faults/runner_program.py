@@ -11,10 +11,9 @@ import signal
 import sys
 from types import FrameType
 
-from faults.tasks import TASKS
-
 import jobledger.adapters.link
 import jobledger.adapters.runner.runner  # noqa: F401  loaded before a fork, not after each
+from faults.tasks import TASKS
 from jobledger import Client
 
 

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from faults.conftest import Site
 from faults.record import Record
 from faults.tasks import Chain, Fan, Step
-from support.processes import PythonProcess
-
 from jobledger import Client, ExecutionContext, Job, Task
 from jobledger.adapters.embedded.start import stop_server
 from jobledger.adapters.nats.names import Names
@@ -19,6 +18,7 @@ from jobledger.adapters.nats.records import encode_record
 from jobledger.adapters.portal import shared_portal
 from jobledger.data import FutureTask, JobState, TaskState
 from jobledger.errors import ArgumentError, DamagedLog, InputError, JobFailed
+from support.processes import PythonProcess
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_an_input_of_five_megabytes(embedded: Client) -> None:
 
 
 def test_an_input_larger_than_a_message_is_refused_with_the_way_out(embedded: Client) -> None:
-    with pytest.raises(ArgumentError, match="takes messages of 8,388,608 bytes.*Put the data into a file"):
+    with pytest.raises(ArgumentError, match=r"takes messages of 8,388,608 bytes.*Put the data into a file"):
         embedded.jobs().submit("too large", Blob("0123456789" * 900_000))
 
     class SubmitsTooMuch(Task):

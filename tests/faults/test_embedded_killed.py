@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from faults.record import Record
 from faults.tasks import Chain, Fan
-from support.processes import PythonProcess
-from support.waiting import eventually
-
 from jobledger import Client, JobState
 from jobledger.adapters.embedded.folder import DataFolder, ServerRecord
 from jobledger.adapters.embedded.start import stop_server
+from support.processes import PythonProcess
+from support.waiting import eventually
 
 
 @pytest.fixture
@@ -68,4 +68,6 @@ def test_a_client_that_comes_later_finds_everything(home: DataFolder, record: Re
 
 
 def _running(home: DataFolder) -> ServerRecord:
-    return eventually(home.record)
+    record = eventually(home.record)
+    assert record is not None
+    return record

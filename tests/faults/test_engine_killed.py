@@ -7,9 +7,8 @@ import threading
 from faults.conftest import Site
 from faults.record import Record
 from faults.tasks import Chain, Fan, Step
-from support.waiting import eventually
-
 from jobledger import JobState
+from support.waiting import eventually
 
 
 def test_the_next_engine_goes_on(site: Site, record: Record) -> None:

@@ -12,15 +12,15 @@ import time
 import msgspec
 import nats
 import pytest
+
 from faults.conftest import Site
 from faults.record import Record
 from faults.tasks import Chain, Fan, Layers, Mixed, Step, Tree
+from jobledger import Job, JobState, Task, TaskState
+from jobledger.adapters.nats.names import Names
 from support.processes import PythonProcess
 from support.servers import NatsServer
 from support.waiting import eventually
-
-from jobledger import Job, JobState, Task, TaskState
-from jobledger.adapters.nats.names import Names
 
 SEED = int(os.environ.get("FAULTS_SEED", "7"))
 SECONDS = 20.0  # of killing

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from faults.conftest import Site
 from faults.record import Record
 from faults.tasks import Fan, KillsItsProcess
-from support.waiting import eventually
-
 from jobledger import JobFailed
 from jobledger.data import AttemptOutcome, JobState, TaskState
+from support.waiting import eventually
 
 
 def test_another_runner_takes_over(site: Site, record: Record) -> None:

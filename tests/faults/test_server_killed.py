@@ -8,10 +8,9 @@ import time
 from faults.conftest import Site
 from faults.record import Record
 from faults.tasks import Chain, Fan
+from jobledger import Job, JobState
 from support.servers import NatsServer
 from support.waiting import eventually
-
-from jobledger import Job, JobState
 
 
 def test_everything_resumes_when_it_is_back(own_site: Site, own_server: NatsServer, record: Record) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from jobledger import Job, JobState, TaskState
 from programs.conftest import Output
 from programs.workflows import (
     caches,
@@ -16,8 +17,6 @@ from programs.workflows import (
     recursion,
     sum_of_squares,
 )
-
-from jobledger import Job, JobState, TaskState
 
 
 def assert_completed(job: Job, tasks: int) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from jobledger.data import JobState
 from programs.conftest import Output
 from programs.workflows import asynchronous, distributed, multi_cluster, two_roots, versions
-
-from jobledger.data import JobState
 
 
 def test_a_job_on_two_clusters(output: Output) -> None:

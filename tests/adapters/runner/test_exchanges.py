@@ -67,7 +67,9 @@ class Asked:
         self._message = message
         self.says: p.Exchange = p.decode_exchange(message.data)
 
-    def answer(self, *jobs: p.ClaimedJob, refused: tuple[p.RefusedReport, ...] = (), lease: float = 15.0) -> None:
+    def answer(
+        self, *jobs: p.ClaimedJob, refused: tuple[p.RefusedReport, ...] = (), lease: float = 15.0
+    ) -> None:
         self.reply(p.Exchanged(list(refused), list(jobs), lease))
 
     def reply(self, reply: p.Reply) -> None:
@@ -163,7 +165,9 @@ def start(bench: Workbench, run: str = "run_all", **options: Any) -> threading.T
 # -- what it asks for ---------------------------------------------------------------------------------------------
 
 
-def test_a_run_ends_with_an_exchange_that_finds_nothing(bare_bench: Workbench, engine: ScriptedEngine) -> None:
+def test_a_run_ends_with_an_exchange_that_finds_nothing(
+    bare_bench: Workbench, engine: ScriptedEngine
+) -> None:
     running = start(bare_bench)
     first = engine.next()
     assert (first.says.limit, first.says.wait, first.says.holds) == (1, 0.0, None)

@@ -406,6 +406,8 @@ def test_what_cannot_be_divided_into_messages_fails_the_task(worker: Worker) -> 
 
 def test_failures_are_shown_on_stdout(worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:
     run(Raises("plain"), worker)
-    assert capsys.readouterr().out.startswith("ERROR: Task Raises failed with exception: KeyError('Title') job_id=")
+    assert capsys.readouterr().out.startswith(
+        "ERROR: Task Raises failed with exception: KeyError('Title') job_id="
+    )
     run(Raises("str raises"), worker)
     assert "<StrRaises, of which repr() raises>" in capsys.readouterr().out

@@ -80,7 +80,11 @@ class Hostile:
     ],
 )
 def test_no_line_fails_a_task(
-    message: Any, args: tuple[Any, ...], attributes: dict[str, Any], line: str, monkeypatch: pytest.MonkeyPatch
+    message: Any,
+    args: tuple[Any, ...],
+    attributes: dict[str, Any],
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
     monkeypatch.setattr(sys, "stdout", stdout)

@@ -85,9 +85,7 @@ def test_a_server_that_is_killed_and_started_again_costs_nothing(own_server: Nat
     engine.stop()
 
 
-def test_another_engine_takes_over(
-    start_engine: Callable[..., EngineHarness], bare_bench: Workbench
-) -> None:
+def test_another_engine_takes_over(start_engine: Callable[..., EngineHarness], bare_bench: Workbench) -> None:
     first = start_engine()
     job_id = bare_bench.submit(Fan(2 * HALFWAY))
     running = bare_bench.in_background(bare_bench.runner(Fan, Leaf).run_all)

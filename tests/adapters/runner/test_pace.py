@@ -13,7 +13,14 @@ def test_before_anything_is_measured_each_worker_gets_one() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "workers", "target"),
-    [(60.0, 1, 1), (60.0, 8, 8), (0.01, 1, 5), (0.01, 4, 20), (1e-6, 1, MOST_AT_HAND), (0.0, 4, MOST_AT_HAND)],
+    [
+        (60.0, 1, 1),
+        (60.0, 8, 8),
+        (0.01, 1, 5),
+        (0.01, 4, 20),
+        (1e-6, 1, MOST_AT_HAND),
+        (0.0, 4, MOST_AT_HAND),
+    ],
 )
 def test_short_tasks_are_had_by_the_dozen_and_long_ones_singly(
     seconds: float, workers: int, target: int

@@ -247,7 +247,10 @@ class Flaky(Task):
 
 def failure(bench: Workbench, job_id: str) -> e.TaskFailed:
     (found,) = [
-        event for s in history(bench.link, job_id) for event in s.commit.events if isinstance(event, e.TaskFailed)
+        event
+        for s in history(bench.link, job_id)
+        for event in s.commit.events
+        if isinstance(event, e.TaskFailed)
     ]
     return found
 
@@ -298,7 +301,12 @@ def test_hostile_exceptions_fail_the_task_and_not_the_runner(bench: Workbench, h
     job_id, other = bench.submit(Hostile(how)), bench.submit(Leaf())
     bench.runner(Hostile, Leaf).run_all()
     assert states(bench.job(job_id)) == [FAILED]
-    assert failure(bench, job_id).error.reason in ("SystemExit", "KeyboardInterrupt", "OSError", "Unspeakable")
+    assert failure(bench, job_id).error.reason in (
+        "SystemExit",
+        "KeyboardInterrupt",
+        "OSError",
+        "Unspeakable",
+    )
     assert is_completed(bench.job(other))
 
 
@@ -520,4 +528,3 @@ def test_sigterm_during_run_all_takes_its_usual_effect_afterwards(bench: Workben
         signal.signal(signal.SIGTERM, before)
     assert received == [signal.SIGTERM]
     assert states(bench.job(job_id)) == [COMPUTED, QUEUED]
-

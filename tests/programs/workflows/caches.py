@@ -52,7 +52,7 @@ def main(cache: JobCache | None = None) -> list[Job]:
         job_client.submit("cache-groups", CacheGroupDemo()),
     ]
 
-    tasks = [ProducerConsumer, Producer, ProduceItem, Consumer, CacheGroupDemo]
+    tasks: list[type[Task]] = [ProducerConsumer, Producer, ProduceItem, Consumer, CacheGroupDemo]
     client.runner(tasks=tasks, cache=cache or InMemoryCache()).run_all()
     return jobs
 

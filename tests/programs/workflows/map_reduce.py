@@ -27,8 +27,9 @@ class CountText(Task):
 class AddUp(Task):
     def execute(self, context: ExecutionContext) -> None:
         total: Counter[str] = Counter()
-        for _, counted in context.job_cache.group("counts").items():
-            total.update(json.loads(counted))
+        counts = context.job_cache.group("counts")
+        for key in counts:
+            total.update(json.loads(counts[key]))
         for word, count in total.most_common(2):
             print(f"{count} x {word}")
         context.job_cache["total"] = json.dumps(total).encode()
