@@ -18,6 +18,7 @@ class Assignment:
 
     __slots__ = (
         "attempt",
+        "failed",
         "input",
         "job_id",
         "job_name",
@@ -51,6 +52,7 @@ class Assignment:
             bytes
         ] = []  #: encoded, in the order in which to send them, one after another's answer
         self.submits = False  #: whether the reports carry subtasks
+        self.failed = False  #: the attempt ended with an error
         self.lost = False  #: the attempt is over for the engine: whatever comes of it is not wanted
 
     @property

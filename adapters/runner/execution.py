@@ -82,7 +82,7 @@ def fail(assignment: Assignment, error: Error, display: str | None = None) -> No
     """Have the attempt reported as failed."""
     a = assignment
     report = ReportFailed(a.job_id, a.task, a.attempt, a.started, a.stopped, error, display)
-    a.reports, a.submits = [encode(report)], False
+    a.reports, a.submits, a.failed = [encode(report)], False, True
 
 
 def release(assignment: Assignment, reason: str) -> None:

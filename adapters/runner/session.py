@@ -9,9 +9,13 @@ it answer at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from uuid import uuid4
+
+import nats.errors
+from nats.aio.msg import Msg
 
 from jobledger.core.errors import ServerUnavailable
 
@@ -54,6 +58,7 @@ class Session:
         patience: float,
     ) -> None:
         self.runner_id = uuid4().hex
+        self._link = link
         self._equipment = equipment
         self._forever = forever
         self._grace = grace
@@ -71,6 +76,7 @@ class Session:
             self._outbox,
             self._alarm,
             self._admit,
+            self._ended,
             forever=forever,
             patience=patience,
         )
@@ -90,6 +96,8 @@ class Session:
         does not take this runner's requests at all.
         """
         self._workers.start(asyncio.get_running_loop(), self._first_done, self._hurry)
+        # A courtesy: what has begun, or does begin all the same, ends as any running task of a halted job does.
+        halts = await self._link.nc.subscribe(self._link.names.halted, cb=self._told_of_halt)
         try:
             while not self._over(now := self._alarm.now):
                 self._step(now)
@@ -103,6 +111,8 @@ class Session:
             self._alarm.close()
             await self._traffic.stop()
             await self._heartbeat.stop()
+            with contextlib.suppress(nats.errors.Error, ServerUnavailable):
+                await halts.unsubscribe()
 
     def drain(self) -> None:
         """Claim nothing more, give back what has not begun, and end when the rest is reported or the grace is over."""
@@ -165,6 +175,24 @@ class Session:
         for assignment in assignments:
             release(assignment, "the runner is stopping")
             self._outbox.add(assignment)
+
+    def _ended(self, reported: list[Assignment], halted: list[str]) -> None:
+        """The engine has answered an exchange, and named the jobs of it which are halted."""
+        for job_id in halted:
+            self._halt(job_id)
+        for assignment in reported:
+            if assignment.failed:
+                self._workers.resume(assignment.job_id)
+
+    def _halt(self, job_id: str) -> None:
+        """The job failed or was canceled: begin no more of it."""
+        for assignment in self._workers.take_back_job(job_id):
+            release(assignment, "the job was halted")
+            self._outbox.add(assignment)
+
+    async def _told_of_halt(self, message: Msg) -> None:
+        self._halt(message.data.decode())
+        self._alarm.ring()
 
     # -- one step -------------------------------------------------------------------------------------------------
 

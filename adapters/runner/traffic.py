@@ -41,7 +41,8 @@ _PAUSE = 1.0
 class Traffic:
     """The exchanges of one session, up to two at a time.
 
-    `admit` is called with what an answer handed out and the length of a lease in seconds. What goes wrong for good is
+    `admit` is called with what an answer handed out and the length of a lease in seconds, `ended` with what the exchange
+    reported and the ids of halted jobs. What goes wrong for good is
     left in `error`. The alarm rings whenever an exchange has ended.
     """
 
@@ -54,6 +55,7 @@ class Traffic:
         outbox: Outbox,
         alarm: Alarm,
         admit: Callable[[list[Assignment], float], None],
+        ended: Callable[[list[Assignment], list[str]], None],
         *,
         forever: bool,
         patience: float,
@@ -65,6 +67,7 @@ class Traffic:
         self._outbox = outbox
         self._alarm = alarm
         self._admit = admit
+        self._ended = ended
         self._forever = forever
         self._patience = patience
         self._flights: dict[Flight, asyncio.Task[None]] = {}
@@ -140,6 +143,7 @@ class Traffic:
         return True
 
     async def _fly(self, flight: Flight) -> None:
+        halted: list[str] = []
         try:
             reply = await self._link.ask(
                 self._link.names.exchange,
@@ -148,6 +152,7 @@ class Traffic:
                 patience=self._patience,
             )
             if isinstance(reply, p.Exchanged):
+                halted = reply.halted
                 self._answered(flight, reply)
             else:
                 self._refused(flight, reply)
@@ -157,6 +162,7 @@ class Traffic:
             del self._flights[flight]
             self._recount = self._recount or flight.retried
             flight.end_recount(self._assignments)
+            self._ended(flight.reports, halted)
             self._alarm.ring()
 
     def _payload(self, flight: Flight, tries: int) -> bytes:

@@ -30,6 +30,8 @@ class Workers:
         self._todo: deque[Assignment] = deque()
         self._done: deque[Assignment] = deque()
         self._current: list[Assignment | None] = [None] * size
+        self._held: dict[str, int] = {}  #: jobs of which nothing is begun -> failures not answered yet
+        self._parked: list[Assignment] = []  #: of held jobs
         self._available = threading.Condition()
         self._stopping = False
         self._told_first = self._told_urgent = False
@@ -70,10 +72,32 @@ class Workers:
                 break
         return taken
 
+    def resume(self, job_id: str) -> None:
+        """The engine has answered a failure of this job: what waits of it may begin, unless it is taken back."""
+        with self._available:
+            left = self._held.pop(job_id, 1) - 1
+            if left:
+                self._held[job_id] = left
+                return
+            ours = [assignment for assignment in self._parked if assignment.job_id == job_id]
+            self._parked = [assignment for assignment in self._parked if assignment.job_id != job_id]
+            self._todo.extendleft(reversed(ours))
+            self._available.notify(len(ours))
+
+    def take_back_job(self, job_id: str) -> list[Assignment]:
+        """Return the assignments of this job that no worker has begun; they will not be run."""
+        with self._available:
+            waiting, self._parked = self._parked, []
+            waiting += self.take_back(len(self._todo))[::-1]
+            taken = [assignment for assignment in waiting if assignment.job_id == job_id]
+            self._todo.extend(assignment for assignment in waiting if assignment.job_id != job_id)
+            self._available.notify(len(self._todo))
+        return taken
+
     @property
     def waiting(self) -> int:
         """How many assignments no worker has begun."""
-        return len(self._todo)
+        return len(self._todo) + len(self._parked)
 
     @property
     def finished(self) -> int:
@@ -117,18 +141,32 @@ class Workers:
                         while not todo and not self._stopping:
                             self._available.wait()
                     continue
-                if assignment.lost:
+                if assignment.lost or (self._held and self._park(assignment)):
                     continue
                 current[index] = assignment
                 self._work(assignment, coroutines)
+                if assignment.failed:
+                    self._hold(assignment.job_id)
                 current[index] = None
                 self._finished(assignment)
         finally:
             coroutines.close()
 
+    def _hold(self, job_id: str) -> None:
+        """A task of this job failed, which may halt the job: begin no other one before the engine has said so."""
+        with self._available:
+            self._held[job_id] = self._held.get(job_id, 0) + 1
+
+    def _park(self, assignment: Assignment) -> bool:
+        with self._available:
+            held = assignment.job_id in self._held
+            if held:
+                self._parked.append(assignment)
+        return held
+
     def _finished(self, assignment: Assignment) -> None:
         self._done.append(assignment)
-        if len(self._todo) <= self.low or len(self._done) >= FULL:
+        if assignment.failed or len(self._todo) <= self.low or len(self._done) >= FULL:
             if not self._told_urgent:
                 self._told_urgent = True
                 self._tell(self._on_urgent)

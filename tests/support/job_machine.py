@@ -208,7 +208,9 @@ class JobMachine(RuleBasedStateMachine):
         node = random.choice(running)
         # nothing happens any more to a job that is completed: the last tasks get subtasks, or end in another way
         last = self.oracle.unfinished < 3 and not self.oracle.halted
-        weights = {"compute": 12, "fail": 4, "release": 2, "expire": 2, "stage": 2, "cancel": 4 if last else 0.5}
+        weights = {"compute": 12, "fail": 4, "release": 2, "expire": 2, "stage": 2, "cancel": 0.5}
+        if last:
+            weights |= {"fail": 12, "cancel": 8}
         what = random.choices([*weights], [*weights.values()])[0]
         if what == "compute":
             self.compute(node.number, random_tasks(random) if last or random.random() < 0.3 else ())
@@ -390,15 +392,15 @@ class JobMachine(RuleBasedStateMachine):
 
 def _almost_right(random: Random, oracle: Oracle) -> e.Event:
     """Return an event that may be allowed, or is not for one reason only."""
-    node = random.choice(oracle.nodes)
+    ready = [node for node in oracle.nodes if node.ready]
+    node = random.choice(ready if ready and random.random() < 0.4 else oracle.nodes)
     number, attempt = node.number, node.attempt + random.choice([0, 0, 0, 1, -1])
     alike = [other.number for other in oracle.nodes if (other.state, other.attempt) == (node.state, node.attempt)]
     some = packed(random.sample(alike, random.randint(1, min(3, len(alike)))) if random.random() < 0.5 else [number])
     facts = (number, attempt, 10, 20)
     return random.choice(
         [
-            e.TasksClaimed("runner", attempt + 1, some),
-            e.TasksClaimed("runner", attempt + 1, some),
+            *[e.TasksClaimed("runner", attempt + 1, some)] * 4,
             e.TaskComputed(*facts),
             e.AttemptFailed(*facts, ERROR),
             e.TaskFailed(*facts, ERROR),

@@ -92,7 +92,6 @@ class Appender:
                     raise  # nobody was there to store it
                 unanswered += 1
             except APIError as error:
-                self._heads.forget(expected)
                 match error.err_code:
                     case errors.WRONG_LAST_SEQUENCE:
                         refused = True
@@ -133,32 +132,31 @@ class Appender:
         if head is None and entry.order is not Order.RISING and entry.order.allows(entry.version, after=None):
             # most probably the subject is new. If it is not, the server refuses, and only then it is worth a look
             return 0
-        if head is None or (
-            entry.version > head.version and not entry.order.allows(entry.version, head.version)
-        ):
+        if head is None or not entry.order.allows(entry.version, head.version):
             head = await self._head(entry)
-        if not entry.order.allows(entry.version, head.version if head else None):
-            raise self._out_of_place(entry, head)
         return head.position if head else 0
 
     async def _head(self, entry: Entry) -> Head | None:
+        """Return what the leader has last of the entry's subject. Errors: IntegrityError if this cannot follow."""
         message = await last(self._link.js, self._stream, entry.subject)
-        return None if message is None else Head(record_in(self._stream, message).version, message.position)
+        head = None if message is None else Head(record_in(self._stream, message).version, message.position)
+        if not entry.order.allows(entry.version, head.version if head else None):
+            has = f"has version {head.version} at position {head.position}" if head else "is empty"
+            raise IntegrityError(
+                f"version {entry.version} cannot be written to {entry.subject!r}, which {has} "
+                f"and takes {entry.order.value}: load again and decide anew"
+            )
+        return head
 
     async def _correct(self, firsts: Sequence[Entry], expected: dict[str, int]) -> None:
-        """After a refusal, replace guesses that were wrong. Errors: IntegrityError when no guess was."""
-        guesses = [entry for entry in firsts if expected[entry.subject] == 0]
-        corrected = False
-        for entry in guesses:
+        """After a refusal, expect what the leader has. Errors: IntegrityError if an entry cannot follow that."""
+        before = dict(expected)
+        for entry in firsts:
             head = await self._head(entry)
-            if not entry.order.allows(entry.version, head.version if head else None):
-                raise self._out_of_place(entry, head)
-            if head is not None:
-                expected[entry.subject] = head.position
-                corrected = True
-        if not corrected:
+            expected[entry.subject] = head.position if head else 0
+        if expected == before:
             raise IntegrityError(
-                f"others wrote to {', '.join(sorted(expected))} meanwhile: load again and decide anew"
+                f"others write to {', '.join(expected)} at this moment: load again and decide anew"
             )
 
     async def _publish(self, entries: Sequence[Entry], expected: Mapping[str, int]) -> int:
@@ -190,13 +188,6 @@ class Appender:
             if entry.order is not Order.ONCE:
                 self._heads.note(entry.subject, Head(entry.version, position))
         return first
-
-    def _out_of_place(self, entry: Entry, head: Head | None) -> IntegrityError:
-        has = f"has version {head.version} at position {head.position}" if head else "is empty"
-        return IntegrityError(
-            f"version {entry.version} cannot be written to {entry.subject!r}, which {has} "
-            f"and takes {entry.order.value}: load again and decide anew"
-        )
 
 
 def _firsts(entries: Sequence[Entry]) -> list[Entry]:

@@ -12,52 +12,43 @@ import contextlib
 import itertools
 import json
 import logging
-from collections.abc import Callable
 
 import nats.errors
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from .backlog import Backlog
 from .bridge import Link
 from .errors import STREAM_NOT_FOUND
 from .messages import Message
 
 _log = logging.getLogger(__name__)
-#: messages received and not yet taken, at most; asked for anew when half of them are taken
-ROOM = 2000
+_BATCH = 2000  # messages asked for and not yet received, at most; renewed when half of them have come
+_BATCH_BYTES = (
+    70_000_000  # more than the largest payload a server can allow, or such a message would never come
+)
 _EXPIRES = 30.0
-_HEARTBEAT = 2.0
+HEARTBEAT = 2.0  # seconds
 _AGAIN = 0.25
 _NANOSECONDS = 1_000_000_000
 
 
 class Follower:
-    """Delivers messages of a stream until its coroutine `run` is cancelled. Used on the loop's thread only.
+    """Puts the messages of a stream into a backlog until its coroutine `run` is cancelled. For the loop's thread.
 
-    `deliver` gets each message, or the error that ends the following. `waiting` tells how many of them nobody has
-    taken yet; call `make_way` when they have become few.
+    Errors: NotFoundError from `run` when the stream is deleted.
     """
 
-    def __init__(
-        self,
-        link: Link,
-        stream: str,
-        subject: str | None,
-        after: int,
-        *,
-        deliver: Callable[[Message | Exception], None],
-        waiting: Callable[[], int],
-    ) -> None:
+    def __init__(self, link: Link, stream: str, subject: str | None, after: int, backlog: Backlog) -> None:
         self._link = link
         self._stream = stream
         self._subject = subject
         self._position = after
-        self._deliver = deliver
-        self._waiting = waiting
+        self._backlog = backlog
         self._wake = asyncio.Event()
         self._requests = itertools.count()
-        self._asked: dict[str, int] = {}  # messages still to come, by request
+        self._coming = 0  # messages asked for and not yet received
         self._received = 0  # from this consumer
         self._heard = 0.0
         self._broken = False
@@ -71,15 +62,15 @@ class Follower:
                     await self._follow()
                 except nats.errors.Error as error:
                     if isinstance(error, NotFoundError) and error.err_code == STREAM_NOT_FOUND:
-                        self._deliver(error)
-                        return
+                        raise
                     _log.warning("stream %s cannot be followed for now: %s", self._stream, error)
                 if not self._received:  # not as fast as the processor allows
                     await asyncio.sleep(_AGAIN)
         finally:
             self._link.on_reconnect.discard(self._break)
 
-    def make_way(self) -> None:
+    def resume(self) -> None:
+        """Go on after a pause: the backlog has room again."""
         self._wake.set()
 
     def _break(self) -> None:
@@ -88,7 +79,7 @@ class Follower:
 
     async def _follow(self) -> None:
         """Follow through one consumer for as long as it works."""
-        self._asked.clear()
+        self._coming = 0
         self._broken = False
         nc, js = self._link.nc, self._link.js
         inbox = nc.new_inbox()
@@ -104,15 +95,16 @@ class Follower:
                 num_replicas=1,
             ),
         )
-        subscription = await nc.subscribe(f"{inbox}.*", cb=self._receive)
+        # no limit of its own: what can come is limited by what was asked for
+        subscription = await nc.subscribe(f"{inbox}.*", cb=self._receive, pending_bytes_limit=0)
         try:
             self._heard = asyncio.get_running_loop().time()
             while not self._broken:
                 await self._ask(consumer.name, inbox)
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), _HEARTBEAT)
-                if self._asked and asyncio.get_running_loop().time() - self._heard > 3 * _HEARTBEAT:
+                    await asyncio.wait_for(self._wake.wait(), HEARTBEAT)
+                if self._coming and asyncio.get_running_loop().time() - self._heard > 3 * HEARTBEAT:
                     break
         finally:
             with contextlib.suppress(nats.errors.Error):
@@ -121,25 +113,31 @@ class Follower:
                     await js.delete_consumer(self._stream, consumer.name)
 
     async def _ask(self, consumer: str, inbox: str) -> None:
-        room = ROOM - sum(self._asked.values()) - self._waiting()
-        if room < ROOM // 2:
+        if self._coming > _BATCH // 2 or self._is_paused():
             return
-        request = str(next(self._requests))
-        self._asked[request] = room
+        batch = _BATCH - self._coming
+        self._coming += batch
         wish = {
-            "batch": room,
+            "batch": batch,
+            "max_bytes": _BATCH_BYTES,
             "expires": int(_EXPIRES * _NANOSECONDS),
-            "idle_heartbeat": int(_HEARTBEAT * _NANOSECONDS),
+            "idle_heartbeat": int(HEARTBEAT * _NANOSECONDS),
         }
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}"
-        await self._link.nc.publish(subject, json.dumps(wish).encode(), reply=f"{inbox}.{request}")
+        reply = f"{inbox}.{next(self._requests)}"
+        await self._link.nc.publish(subject, json.dumps(wish).encode(), reply=reply)
+
+    def _is_paused(self) -> bool:
+        self._backlog.paused = self._backlog.is_full
+        # it may have been emptied in between, by a thread that saw no pause
+        return self._backlog.paused and self._backlog.is_full
 
     async def _receive(self, msg: Msg) -> None:
         if self._broken:
             return
         self._heard = asyncio.get_running_loop().time()
         if not msg.reply.startswith("$JS.ACK."):
-            self._heed((msg.headers or {}).get("Status"), request=msg.subject.rpartition(".")[2])
+            self._heed(msg.headers or {})
             return
         # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<position>.<number>.<time>.<pending>
         *_, position, number, _, _ = msg.reply.split(".")[: 9 if msg.reply.count(".") == 8 else 11]
@@ -148,21 +146,17 @@ class Follower:
             return
         self._received += 1
         self._position = int(position)
-        self._deliver(Message(self._position, msg.subject, msg.data))
-        request = next(iter(self._asked), None)  # the server serves them in the order in which they came
-        if request is not None:
-            left = self._asked[request] = self._asked[request] - 1
-            if not left:
-                del self._asked[request]
-            if left in (0, ROOM // 2):
-                self._wake.set()
+        self._backlog.put(Message(self._position, msg.subject, msg.data))
+        self._coming -= 1
+        if self._coming == _BATCH // 2:
+            self._wake.set()
 
-    def _heed(self, status: str | None, request: str) -> None:
-        match status:
-            case "100":  # a heartbeat
-                pass
-            case "404" | "408":  # the request expired
-                self._asked.pop(request, None)
+    def _heed(self, headers: dict[str, str]) -> None:
+        match headers.get("Status"), headers.get("Description", ""):
+            case "100", _:  # a heartbeat
+                return
+            case ("404" | "408", _) | ("409", "Message Size Exceeds MaxBytes"):  # that request has ended
+                self._coming -= int(headers.get("Nats-Pending-Messages", 0))
                 self._wake.set()
             case _:  # the consumer is gone, or was moved
                 self._break()

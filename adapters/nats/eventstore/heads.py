@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -16,7 +15,8 @@ class Head(NamedTuple):
 class Heads:
     """The last known version of each subject, of the latest `size` subjects. May be used from any thread.
 
-    What it says was true once and may be outdated, never wrong: the log only grows.
+    What it says was true once and may be outdated: the log only grows. Good enough for a guess that the server checks,
+    not for a refusal.
     """
 
     def __init__(self, size: int = 10_000) -> None:
@@ -34,13 +34,8 @@ class Heads:
     def note(self, subject: str, head: Head) -> None:
         with self._lock:
             known = self._heads.get(subject)
-            if known is None or known.position < head.position:
+            if known is None or known.position < head.position:  # threads may come here in any order
                 self._heads[subject] = head
             self._heads.move_to_end(subject)
             if len(self._heads) > self._size:
                 self._heads.popitem(last=False)
-
-    def forget(self, subjects: Iterable[str]) -> None:
-        with self._lock:
-            for subject in subjects:
-                self._heads.pop(subject, None)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from eventsourcing.persistence import Notification, OperationalError, Subscription
 
+from .backlog import Backlog
 from .errors import translated
-from .following import ROOM, Follower
+from .following import Follower
 from .messages import Message
 from .stream import EventStream
 
@@ -37,45 +37,37 @@ class JetStreamSubscription(Subscription["JetStreamApplicationRecorder"]):
     ) -> None:
         super().__init__(recorder, gt=gt, topics=topics)
         self._bridge = stream.bridge
-        #: messages, then what ended them; None wakes whoever waits
-        self._arrived: SimpleQueue[Message | BaseException | None] = SimpleQueue()
-        self._follower = Follower(
-            stream.bridge.link,
-            stream.name,
-            subject,
-            gt or 0,
-            deliver=self._arrived.put,
-            waiting=self._arrived.qsize,
-        )
+        self._backlog = Backlog()
+        self._follower = Follower(stream.bridge.link, stream.name, subject, gt or 0, self._backlog)
         self._following = self._bridge.start(self._follower.run())
-        self._following.add_done_callback(partial(_end, self._arrived))
+        self._following.add_done_callback(partial(_end, self._backlog))
 
     def stop(self) -> None:
         super().stop()
         self._following.cancel()
-        self._arrived.put(None)
+        self._backlog.end(None)
 
     def __next__(self) -> Notification:
         while not self._has_been_stopped:
-            arrived = self._arrived.get()
-            match arrived:
-                case Message():
-                    if self._arrived.qsize() == ROOM // 2:
-                        self._bridge.soon(self._follower.make_way)
-                    notification = self._recorder.notification(arrived)
-                    if not self._topics or notification.topic in self._topics:
-                        return notification
-                case None if not self._has_been_stopped:
-                    self.stop()
-                    raise OperationalError(
-                        "the recorder's connection was closed under this subscription: stop subscriptions first"
-                    )
-                case BaseException():
-                    self.stop()
+            arrived = self._backlog.get()
+            if self._has_been_stopped:
+                break
+            if not isinstance(arrived, Message):
+                self.stop()
+                if arrived is not None:
                     raise translated(arrived) from arrived
-        self._arrived.put(None)  # for others that wait on the same subscription
+                raise OperationalError(
+                    "the recorder's connection was closed under this subscription: stop subscriptions first"
+                )
+            if self._backlog.paused and not self._backlog.is_full:
+                self._backlog.paused = False
+                self._bridge.soon(self._follower.resume)
+            notification = self._recorder.notification(arrived)
+            if not self._topics or notification.topic in self._topics:
+                return notification
+        self._backlog.end(None)  # for others that wait on the same subscription
         raise StopIteration
 
 
-def _end(arrived: SimpleQueue[Message | BaseException | None], following: Future[None]) -> None:
-    arrived.put(None if following.cancelled() else following.exception())
+def _end(backlog: Backlog, following: Future[None]) -> None:
+    backlog.end(None if following.cancelled() else following.exception())

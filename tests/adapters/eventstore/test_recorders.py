@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -26,6 +27,7 @@ from hypothesis import strategies as st
 from nats.aio.client import Client
 
 from jobledger.adapters.nats.eventstore import JetStreamFactory
+from jobledger.adapters.nats.eventstore.following import HEARTBEAT
 from jobledger.adapters.nats.eventstore.recorders import JetStreamApplicationRecorder
 from jobledger.adapters.nats.eventstore.tracking import JetStreamProcessRecorder
 from jobledger.adapters.nats.log import LogWriter, encode_message, read_job
@@ -36,6 +38,7 @@ from jobledger.core.codec import NO_PREVIOUS, TOPIC, Commit, decode_commit, dige
 from jobledger.core.events import JobCompleted
 from support.relay import Relay
 from support.servers import NatsServer
+from support.waiting import eventually
 
 PATIENCE = 20.0
 
@@ -158,6 +161,30 @@ def test_originators_are_written_together_or_not_at_all(recorder: JetStreamAppli
     assert recorder.insert_events([*events("b", 2), *events("c", 1)]) == [4, 5]
 
 
+def test_one_stale_originator_refuses_the_whole_batch(opened: Opened, nats_server: NatsServer) -> None:
+    one, other = opened.recorder(nats_server.url), opened.recorder(nats_server.url)
+    one.insert_events([*events("a", 1), *events("b", 1)])
+    other.insert_events(events("b", 2))
+
+    with pytest.raises(IntegrityError, match=r"version 2 .* has version 2 at position 3"):
+        one.insert_events([*events("a", 2, 3), event("b", 2, b"another state")])
+
+    assert one.select_events("a") == events("a", 1)
+    assert one.select_events("b") == events("b", 1, 2)
+
+
+def test_a_stream_that_was_made_anew_is_written_from_its_start(
+    recorder: JetStreamApplicationRecorder, nats_server: NatsServer, names: Names, opened: Opened
+) -> None:
+    recorder.insert_events(events("job", 1, 2, 3))
+    on_server(nats_server.url, lambda nc: nc.jetstream().delete_stream(names.namespace))
+    opened.recorder(nats_server.url)
+
+    # what it remembers is of a stream that is gone
+    assert recorder.select_events("job") == []
+    assert recorder.insert_events(events("job", 1)) == [1]
+
+
 def test_a_position_processed_twice_takes_its_events_with_it(opened: Opened, nats_server: NatsServer) -> None:
     process = opened.process_recorder(nats_server.url)
     process.insert_events(events("a", 1), tracking=Tracking("upstream", 5))
@@ -170,6 +197,18 @@ def test_a_position_processed_twice_takes_its_events_with_it(opened: Opened, nat
     assert [n.id for n in process.select_notifications(None, 10)] == [2, 4]
     assert ids == [4]
     assert process.max_notification_id() == 4
+
+
+def test_positions_rise_whoever_records_them(opened: Opened, nats_server: NatsServer) -> None:
+    one, other = (opened.factory(nats_server.url).tracking_recorder() for _ in range(2))
+    one.insert_tracking(Tracking("upstream", 5))
+    other.insert_tracking(Tracking("upstream", 6))
+
+    one.insert_tracking(Tracking("upstream", 8))
+    with pytest.raises(IntegrityError):
+        other.insert_tracking(Tracking("upstream", 7))
+
+    assert other.max_tracking_id("upstream") == 8
 
 
 def test_more_events_than_a_batch_holds_are_refused(recorder: JetStreamApplicationRecorder) -> None:
@@ -449,6 +488,15 @@ def test_a_subscription_delivers_more_than_it_has_room_for(recorder: JetStreamAp
         assert [next(subscription).id for _ in range(10_000)] == list(range(1, 10_001))
 
 
+def test_a_subscription_delivers_more_bytes_than_it_holds(recorder: JetStreamApplicationRecorder) -> None:
+    with recorder.subscribe() as subscription:
+        for version in range(1, 61):
+            recorder.insert_events([event("job", version, bytes(2_000_000))])
+        eventually(lambda: subscription._backlog.paused)  # type: ignore[attr-defined]
+
+        assert [next(subscription).id for _ in range(60)] == list(range(1, 61))
+
+
 def test_a_subscription_survives_a_crash_of_the_server(opened: Opened, tmp_path: Any) -> None:
     server = NatsServer(tmp_path).start()
     try:
@@ -474,7 +522,10 @@ def test_a_subscription_survives_broken_connections(
             recorder.insert_events(events("job", version))
             if version % 3 == 0:
                 relay.cut()
+            began = time.monotonic()
             assert next(subscription).id == version
+            # the connection that is back is enough of a sign; silence would take three heartbeats to be noticed
+            assert time.monotonic() - began < 3 * HEARTBEAT
 
 
 def test_a_subscription_whose_stream_is_deleted_ends_with_an_error(

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.engines import EngineHarness, event_names, folded, submit
-from support.servers import NatsServer
-from support.waiting import eventually
 
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.endpoint import Endpoint
@@ -20,6 +17,9 @@ from jobledger.core.job import Job
 from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.core.submission import NewTask, TaskSpec
 from jobledger.core.task import Task, encode_input, identifier_of
+from support.engines import EngineHarness, event_names, folded, submit
+from support.servers import NatsServer
+from support.waiting import eventually
 
 
 class Workbench:

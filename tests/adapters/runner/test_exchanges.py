@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import pytest
 from nats.aio.msg import Msg
-from support.waiting import eventually
 
 from jobledger.adapters import protocol as p
 from jobledger.adapters.runner.session import Session
@@ -23,6 +22,7 @@ from jobledger.core.context import ExecutionContext
 from jobledger.core.errors import JobLedgerError, ServerUnavailable
 from jobledger.core.submission import TaskSpec
 from jobledger.core.task import Task
+from support.waiting import eventually
 
 from .conftest import Workbench, new_task, worker_threads
 
@@ -442,6 +442,6 @@ def test_a_runner_without_a_server_gives_up_when_patience_ends(bare_bench: Workb
         await asyncio.wait_for(session.run(), 20)
 
     session = Session(bare_bench.link, equipment, 1, forever=False, grace=1.0, patience=0.2)
-    with pytest.raises(ServerUnavailable, match="no answer from the engine for 0.2 s"):
+    with pytest.raises(ServerUnavailable, match=r"no answer from the engine for 0\.2 s"):
         bare_bench.portal.run(run())
     session.join()

@@ -105,7 +105,7 @@ class StrExits(Exception):
 
 class StrIsNoText(Exception):
     def __str__(self) -> str:
-        return 7  # type: ignore[return-value]
+        return 7  # type: ignore[return-value]  # noqa: PLE0307  that is what it is for
 
 
 class HostileText(str):
@@ -129,7 +129,7 @@ class Nameless(Exception, metaclass=HostileName): ...
 
 class NotesAreHostile(Exception):
     @property
-    def __notes__(self) -> list[str]:
+    def __notes__(self) -> list[str]:  # type: ignore[override]
         raise RuntimeError
 
 

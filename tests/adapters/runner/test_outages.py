@@ -5,19 +5,20 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support.engines import EngineHarness
-from support.relay import Relay
-from support.servers import NatsServer
-from support.waiting import eventually
 
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.portal import shared_portal
 from jobledger.core.context import ExecutionContext
 from jobledger.core.lifecycle import TaskState
 from jobledger.core.task import Task
+from support.engines import EngineHarness
+from support.relay import Relay
+from support.servers import NatsServer
+from support.waiting import eventually
 
 from .conftest import Workbench, is_completed, states, worker_threads
 
@@ -98,6 +99,14 @@ def test_another_engine_takes_over(start_engine: Callable[..., EngineHarness], b
     assert set(_runs.values()) == {1}
 
 
+def is_claimed(bench: Workbench, job_id: str) -> bool:
+    return bench.job(job_id).counts[TaskState.RUNNING.value] == 1
+
+
+def is_at(done: int) -> bool:
+    return len(_runs) >= done
+
+
 def test_tasks_whose_hand_out_was_lost_are_handed_out_again(
     start_engine: Callable[..., EngineHarness], bare_bench: Workbench, nats_server: NatsServer
 ) -> None:
@@ -111,7 +120,7 @@ def test_tasks_whose_hand_out_was_lost_are_handed_out_again(
             job_id = bare_bench.submit(Fan(leaves))
             assert relay.lost.wait(20)
             # the engine has claimed the root for the runner, which does not know
-            eventually(lambda job_id=job_id: bare_bench.job(job_id).counts[TaskState.RUNNING.value] == 1)
+            eventually(partial(is_claimed, bare_bench, job_id))
             _gate.set()
             relay.mend()
             assert is_completed(bare_bench.settled(job_id))
@@ -136,7 +145,7 @@ def test_answers_lost_at_any_moment_lose_no_task(
         done = 0
         while done < 3000:
             done += 300
-            eventually(lambda done=done: len(_runs) >= min(done, 3000) or bare_bench.job(job_id).settled)
+            eventually(partial(is_at, done))
             relay.lose_answers() if done % 600 else relay.lose_requests()
             relay.lost.wait(0.2)
             relay.mend()

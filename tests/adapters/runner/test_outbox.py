@@ -40,7 +40,8 @@ def test_reports_of_one_attempt_go_one_after_another() -> None:
     assert sent(first) == [b"a1", b"b"]
     assert desk.outbox.take() == []
     desk.outbox.answered(first)
-    assert sent(second := desk.outbox.take()) == [b"a2"]
+    second = desk.outbox.take()
+    assert sent(second) == [b"a2"]
     assert len(desk.assignments) == 1
     desk.outbox.answered(second)
     assert len(desk.assignments) == 0
@@ -96,9 +97,11 @@ def test_an_exchange_refused_as_a_whole_is_sent_again_report_by_report(
     desk.held[1].submits = True
     desk.outbox.refused_together(desk.outbox.take(), "invalid", "cannot be decoded")
     assert "3 reports together" in caplog.text
-    assert sent(first := desk.outbox.take()) == [b"a"]
+    first = desk.outbox.take()
+    assert sent(first) == [b"a"]
     desk.outbox.answered(first)
-    assert sent(second := desk.outbox.take()) == [b"b"]
+    second = desk.outbox.take()
+    assert sent(second) == [b"b"]
     desk.outbox.refused_together(second, "invalid", "cannot be decoded")
     assert sent(desk.outbox.take()) == [b"c"]
     assert failure(desk).error.message.endswith("cannot be decoded")

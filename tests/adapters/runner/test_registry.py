@@ -72,7 +72,7 @@ def test_the_same_name_and_version_twice_is_refused() -> None:
 
 
 def test_what_can_only_be_submitted_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="Task Elsewhere is not executable.*can be submitted only"):
+    with pytest.raises(ArgumentError, match=r"Task Elsewhere is not executable.*can be submitted only"):
         TaskRegistry([Elsewhere])
     with pytest.raises(ArgumentError, match="Task Unfinished is not executable: it leaves step abstract"):
         TaskRegistry([Unfinished])

@@ -13,8 +13,6 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
-from support.engines import command, history
-from support.waiting import eventually
 
 from jobledger.adapters import protocol as p
 from jobledger.adapters.runner.cache import InMemoryCache
@@ -25,6 +23,8 @@ from jobledger.core.context import ExecutionContext
 from jobledger.core.errors import ArgumentError
 from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.core.task import Task
+from support.engines import command, history
+from support.waiting import eventually
 
 from .conftest import Workbench, is_completed, states, worker_threads
 
@@ -341,6 +341,7 @@ def test_a_canceled_job_finishes_what_runs_and_starts_nothing_more(bench: Workbe
 
 
 def test_bad_arguments_are_refused(bare_bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    concurrency: Any
     for concurrency in (0, -1, 5000):
         with pytest.raises(ArgumentError, match="concurrency is 1 to"):
             bare_bench.runner(Leaf, concurrency=concurrency)

@@ -40,6 +40,10 @@ def with_workers(
     return workers
 
 
+def wait(event: threading.Event) -> None:
+    assert event.wait(10)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():
         await asyncio.sleep(0.001)
@@ -98,7 +102,7 @@ def test_what_has_not_begun_can_be_taken_back() -> None:
         go_on.set()
         await until(lambda: workers.finished == 1)
 
-    with_workers(1, lambda assignment: go_on.wait(10) and None, use)
+    with_workers(1, lambda assignment: wait(go_on), use)
 
 
 def test_what_is_lost_before_it_began_is_passed_over() -> None:
@@ -117,16 +121,19 @@ def test_what_is_lost_before_it_began_is_passed_over() -> None:
 def test_all_workers_work_at_the_same_time() -> None:
     together = threading.Barrier(4)
 
+    def meet(assignment: Assignment) -> None:
+        together.wait(10)
+
     async def use(workers: Workers, told: list[str]) -> None:
         workers.add(assignments(8))
         await until(lambda: workers.finished == 8)
 
-    with_workers(4, lambda assignment: together.wait(10) and None, use)
+    with_workers(4, meet, use)
 
 
 def test_a_busy_worker_does_not_hold_up_the_end_of_the_others() -> None:
     go_on = threading.Event()
-    workers = Workers(2, lambda assignment, coroutines: go_on.wait(10) and None)
+    workers = Workers(2, lambda assignment, coroutines: wait(go_on))
 
     async def scene() -> None:
         workers.start(asyncio.get_running_loop(), lambda: None, lambda: None)
