@@ -103,7 +103,7 @@ class Appender:
                 # a write may have taken effect although no answer came, and repeating it is then refused as out of
                 # place. Only the log can tell: the bytes at our place are ours or another's
                 try:
-                    found = await self._found_at(entries[0], expected)
+                    found = await self._found(entries, expected[entries[0].subject])
                 except nats.errors.Error:
                     unanswered += 1
                     continue  # to write again is safe: twice is once, by the expected position
@@ -116,15 +116,23 @@ class Appender:
             "is unknown, read before writing again"
         )
 
-    async def _found_at(self, entry: Entry, expected: Mapping[str, int]) -> int | None:
-        """Return the entry's position if it was stored after all. Errors: IntegrityError when another one was."""
-        found = await first_after(self._link.js, self._stream, entry.subject, expected[entry.subject])
-        if found is None or found.payload == entry.payload:
-            return found and found.position
-        raise IntegrityError(
-            f"others wrote position {found.position} of {entry.subject!r} before version {entry.version} arrived: "
-            "load again and decide anew"
-        )
+    async def _found(self, entries: Sequence[Entry], expected: int) -> int | None:
+        """Return the position of the first entry if all were stored after all, None if nothing came after `expected`.
+
+        Errors: IntegrityError when something else did.
+        """
+        entry = entries[0]
+        found = await first_after(self._link.js, self._stream, entry.subject, expected)
+        if found is None or record_in(self._stream, found).version < entry.version:
+            return None  # in the latter case the expectation was a guess, and wrong
+        for stored, each in enumerate(entries, start=found.position):
+            message = await first_after(self._link.js, self._stream, each.subject, stored - 1)
+            if message is None or message.position != stored or message.payload != each.payload:
+                raise IntegrityError(
+                    f"others wrote position {found.position} of {entry.subject!r} before version {entry.version} "
+                    "arrived: load again and decide anew"
+                )
+        return found.position
 
     async def _expected(self, entry: Entry) -> int:
         """Return the position after which the entry must come to stand; 0 for none."""

@@ -54,8 +54,8 @@ class JetStreamProcessRecorder(JetStreamTrackingRecorder, JetStreamApplicationRe
         tracking: Tracking | None = kwargs.get("tracking")
         if tracking is None:
             return super().insert_events(stored_events)
-        first = self._stream.append([self._tracking_entry(tracking), *self._entries(stored_events)])
-        return list(range(first + 1, first + 1 + len(stored_events)))
+        first = self._stream.append([*self._entries(stored_events), self._tracking_entry(tracking)])
+        return list(range(first, first + len(stored_events)))
 
     def max_notification_id(self) -> int | None:
         message = self._stream.last(f"{self._prefix}.*")

@@ -194,9 +194,9 @@ def test_a_position_processed_twice_takes_its_events_with_it(opened: Opened, nat
 
     assert process.select_events("a") == events("a", 1)
     ids = process.insert_events(events("a", 2), tracking=Tracking("upstream", 6))
-    assert [n.id for n in process.select_notifications(None, 10)] == [2, 4]
-    assert ids == [4]
-    assert process.max_notification_id() == 4
+    assert ids == [3]  # between them and behind stand the positions
+    assert [n.id for n in process.select_notifications(None, 10)] == [1, 3]
+    assert process.max_notification_id() == 3
 
 
 def test_positions_rise_whoever_records_them(opened: Opened, nats_server: NatsServer) -> None:
@@ -406,6 +406,37 @@ def test_what_never_arrived_is_refused_when_others_were_faster(
 
     with pytest.raises(IntegrityError):
         inserted.result(PATIENCE)
+
+
+def test_what_others_did_about_the_same_position_is_not_taken_for_ours(
+    opened: Opened, nats_server: NatsServer, relay: Relay, background: ThreadPoolExecutor
+) -> None:
+    behind = opened.process_recorder(relay.url, NATS_TIMEOUT="1")
+    other = opened.process_recorder(nats_server.url)
+    relay.lose_requests()
+    inserted: Future[Any] = background.submit(
+        behind.insert_events, [*events("a", 1), *events("b", 1)], tracking=Tracking("upstream", 5)
+    )
+    assert relay.lost.wait(PATIENCE)
+    other.insert_events(events("a", 1), tracking=Tracking("upstream", 5))
+    relay.mend()
+
+    with pytest.raises(IntegrityError):
+        inserted.result(PATIENCE)
+    assert other.select_events("b") == []
+
+
+def test_a_wrong_guess_is_no_conflict_when_traffic_is_lost(
+    opened: Opened, recorder: JetStreamApplicationRecorder, relay: Relay, background: ThreadPoolExecutor
+) -> None:
+    recorder.insert_events(events("job", 0))
+    behind = opened.recorder(relay.url, NATS_TIMEOUT="1")  # takes version 1 for the first one
+    relay.lose_requests()
+    inserted: Future[Any] = background.submit(behind.insert_events, events("job", 1))
+    assert relay.lost.wait(PATIENCE)
+    relay.mend()
+
+    assert inserted.result(PATIENCE) == [2]
 
 
 def test_an_outcome_that_stays_unknown_is_called_so(opened: Opened, relay: Relay) -> None:
