@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ FOLLOW_MARGIN = 5.0  # seconds an answer may be late before it is held to be los
 WAIT_PATIENCE = 300.0
 _REPLICA_LAG = 5.0  # seconds in which a replica must have what the engine has acknowledged
 _PAUSE = 0.02
-_ONE_LOOK = 2.0  # seconds that looking once may take, however short the time to wait
+_ONE_LOOK = 2.0  # seconds beyond the time to wait in which a last look may still be answered
 
 
 class Reading:
@@ -94,37 +95,36 @@ class Reading:
         Errors: TimeoutError, with the state so far; NotFoundError; DamagedLog; ServerUnavailable when nobody answers
                 for WAIT_PATIENCE seconds.
         """
-        unlimited = timeout == math.inf
-        until = None if unlimited else asyncio.get_running_loop().time() + timeout
-        try:
+        until = time.monotonic() + timeout
+        with contextlib.suppress(TimeoutError):
             # One look is always taken: a job that is settled is told even to someone without any time.
-            async with asyncio.timeout(None if unlimited else max(timeout, _ONE_LOOK)):
-                await self.refresh(patience=WAIT_PATIENCE)
-            async with asyncio.timeout_at(until):
-                while not self.view.settled:
-                    await self._follow()
-                    await self.refresh(patience=WAIT_PATIENCE)
-        except TimeoutError:
-            pass
-        view = self.view
-        if not view.settled:
-            raise TimeoutError(
-                f"{_told(view, self.name)} after {timeout:g} s. It goes on: wait again, or cancel it"
-            )
-        return view
+            async with asyncio.timeout(None if timeout == math.inf else timeout + _ONE_LOOK):
+                left = timeout
+                while True:
+                    if await self._follow(min(FOLLOW, left)) or not left:
+                        view = await self.refresh(patience=WAIT_PATIENCE)
+                        if view.settled:
+                            return view
+                        if not left:
+                            break
+                    left = max(0.0, until - time.monotonic())
+        raise TimeoutError(
+            f"{_told(self.view, self.name)} after {timeout:g} s. It goes on: wait again, or cancel it"
+        )
 
-    async def _follow(self) -> None:
-        """Wait for the news that the job is settled; may return without."""
+    async def _follow(self, wait: float) -> bool:
+        """Return whether the job is settled, after waiting up to `wait` seconds for the news that it is."""
         from ..protocol import FollowJob, JobStatus, Refused
         from .requests import refusal
 
-        request = FollowJob(self.job_id, settled=True, wait=FOLLOW)
-        answer = await self.session.ask(request, timeout=FOLLOW + FOLLOW_MARGIN, patience=WAIT_PATIENCE)
+        request = FollowJob(self.job_id, settled=True, wait=wait)
+        answer = await self.session.ask(request, timeout=wait + FOLLOW_MARGIN, patience=WAIT_PATIENCE)
         if isinstance(answer, Refused):
             raise await refusal(self.session, answer, self.job_id)
         assert isinstance(answer, JobStatus)
         if answer.settled:
             self.expect(answer.version)
+        return answer.settled
 
 
 def _told(view: JobView, name: str | None) -> str:

@@ -129,23 +129,27 @@ def plant(patch: pytest.MonkeyPatch, home: Any, name: str, old: str, new: str) -
 
 
 def caught() -> bool:
-    """Whether the machine finds that something is wrong."""
+    """Whether the machine finds that something is wrong: at once, or when given a few more chances."""
+    return any(not passes(derandomize=attempt == 0) for attempt in range(4))
+
+
+def passes(*, derandomize: bool) -> bool:
     try:
         run_state_machine_as_test(  # type: ignore[no-untyped-call]
             JobMachine,
             settings=settings(
-                max_examples=120,
-                stateful_step_count=25,
+                max_examples=300,
+                stateful_step_count=8,
                 deadline=None,
-                derandomize=True,
+                derandomize=derandomize,
                 database=None,
                 phases=[Phase.generate],  # shrinking takes longer than everything else
                 report_multiple_bugs=False,
             ),
         )
     except (AssertionError, LifecycleError, LookupError, OverflowError):
-        return True
-    return False
+        return False
+    return True
 
 
 @pytest.mark.parametrize("bug", MUTANTS)

@@ -159,15 +159,20 @@ class JobMachine(RuleBasedStateMachine):
         if not node.staged and len(self.oracle.nodes) < MANY:
             self.do(c.StageSubtasks(JOB, node.number, node.attempt, next(columns(subtasks))))
 
-    def fail(self, number: int) -> None:
-        self.do(c.ReportFailed(JOB, number, self.job.attempt[number], 10, 20, ERROR))
+    def fail(self, node: Node, times: int) -> None:
+        """Fail an attempt of `node`, and the next ones if it is tried again."""
+        while node.state == "running" and times:
+            times -= 1
+            self.do(c.ReportFailed(JOB, node.number, node.attempt, 10, 20, ERROR))
+            if times and node.state == "queued":
+                self.claim(MANY)
 
     # -- guided rules ---------------------------------------------------------------------------------------------
 
     @initialize(
         roots=new_tasks(max_size=3, optional=False) | new_tasks(max_size=2),
         random=lots,
-        steps=st.integers(0, 40),
+        steps=st.integers(0, 100),
     )
     def submit(self, roots: list[NewTask], random: Random, steps: int) -> None:
         self.do(c.SubmitJob(JOB, "a job", next(columns(roots)), "user@host"))
@@ -201,6 +206,8 @@ class JobMachine(RuleBasedStateMachine):
                 self.retry(f"retry-{random.randrange(99)}")
             if running and random.random() < 0.6:
                 self._end_an_attempt(random, running)
+            elif random.random() < 0.03:
+                self.cancel(f"cancel-{self.now}")
             else:
                 self.claim(random.choice([1, 1, 2, 3, MANY]))
 
@@ -208,17 +215,19 @@ class JobMachine(RuleBasedStateMachine):
         node = random.choice(running)
         # nothing happens any more to a job that is completed: the last tasks get subtasks, or end in another way
         last = self.oracle.unfinished < 3 and not self.oracle.halted
-        weights = {"compute": 12, "fail": 4, "release": 2, "expire": 2, "stage": 2, "cancel": 0.5}
+        weights = {"compute": 12, "fail": 4, "release": 2, "expire": 2, "stage": 2, "cancel": 1}
         if last:
             weights |= {"fail": 12, "cancel": 8}
         what = random.choices([*weights], [*weights.values()])[0]
         if what == "compute":
             self.compute(node.number, random_tasks(random) if last or random.random() < 0.3 else ())
         elif what == "fail":
-            self.fail(node.number)
+            self.fail(node, random.choice([1, 4]))
         elif what == "release":
-            for other in random.sample(running, random.randint(1, min(3, len(running)))):
+            given_back = random.sample(running, random.randint(1, min(3, len(running))))
+            for other in given_back:
                 self.do(c.ReleaseTask(JOB, other.number, other.attempt, "shutting down"))
+            self.claim(random.choice([0, len(given_back)]))
         elif what == "expire":
             self.do(c.ExpireLease(JOB, node.number, node.attempt))
         elif what == "stage":
@@ -246,13 +255,7 @@ class JobMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.oracle.count("running"))
     @rule(pick=picks, times=st.integers(1, 4))
     def fail_one(self, pick: int, times: int) -> None:
-        """A failed attempt of some task, and of that task again as long as it is tried again."""
-        node = self.some("running", pick)
-        while node.state == "running" and times:
-            times -= 1
-            self.fail(node.number)
-            if times and node.state == "queued":
-                self.claim(MANY)
+        self.fail(self.some("running", pick), times)
 
     @precondition(lambda self: self.oracle.count("running"))
     @rule(picked=st.lists(picks, min_size=1, max_size=3), expired=st.booleans())

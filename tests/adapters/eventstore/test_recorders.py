@@ -413,6 +413,7 @@ def test_what_others_did_about_the_same_position_is_not_taken_for_ours(
 ) -> None:
     behind = opened.process_recorder(relay.url, NATS_TIMEOUT="1")
     other = opened.process_recorder(nats_server.url)
+    behind.insert_events([], tracking=Tracking("upstream", 4))
     relay.lose_requests()
     inserted: Future[Any] = background.submit(
         behind.insert_events, [*events("a", 1), *events("b", 1)], tracking=Tracking("upstream", 5)

@@ -53,6 +53,14 @@ class Fan(Task):
         context.submit_subtasks([Pad("x" * 1000)] * 600)
 
 
+class Fail(Task):
+    wait: bool
+
+    def execute(self, context: ExecutionContext) -> None:
+        assert not self.wait or _gate.wait(20)
+        raise ValueError("it broke")
+
+
 class Pad(Task):
     text: str
 
@@ -158,7 +166,7 @@ def engine(bare_bench: Workbench) -> ScriptedEngine:
 
 
 def start(bench: Workbench, run: str = "run_all", **options: Any) -> threading.Thread:
-    runner = bench.runner(Count, Wait, Fan, Pad, **options)
+    runner = bench.runner(Count, Wait, Fan, Fail, Pad, **options)
     return bench.in_background(getattr(runner, run))
 
 
@@ -429,6 +437,52 @@ def test_what_was_lost_is_dropped(
     _gate.set()
     assert engine.answer_to_the_end(running) == [("ReportComputed", 2)]
     assert 1 not in _runs
+
+
+def test_a_failure_nobody_wants_to_know_of_holds_up_nothing(
+    bare_bench: Workbench, engine: ScriptedEngine
+) -> None:
+    running = start(bare_bench)
+    engine.lost = [p.AttemptRef(JOB, 0, 1)]
+    engine.next().answer(handed_out(Fail(wait=True), Count(1)), lease=0.15)
+    engine.heartbeats.get(timeout=20)
+    while engine.heartbeats.get(timeout=20).holds != [p.AttemptRef(JOB, 1, 1)]:
+        pass  # until it was told
+    _gate.set()
+    assert engine.answer_to_the_end(running) == [("ReportComputed", 1)]
+
+
+def test_what_a_failure_holds_up_is_given_back_when_the_runner_stops(
+    bare_bench: Workbench, engine: ScriptedEngine
+) -> None:
+    runner = bare_bench.runner(Fail, Count)
+    running = bare_bench.in_background(runner.run_all)
+    engine.next().answer(handed_out(Fail(wait=False), Count(1)))
+    failure = engine.next()
+    assert ended(failure) == [("ReportFailed", 0)]
+    runner.stop()
+    back = engine.next()
+    assert ended(back) == [("ReleaseTask", 1)]
+    failure.answer()
+    back.answer()
+    assert engine.answer_to_the_end(running) == []
+    assert not _runs
+
+
+def test_a_failure_is_answered_before_more_of_its_job_begins(
+    bare_bench: Workbench, engine: ScriptedEngine
+) -> None:
+    running = start(bare_bench)
+    engine.next().answer(handed_out(Count(0)))
+    engine.next().answer(handed_out(Fail(wait=False), Count(1), Count(2), first=1))
+    together = engine.next()
+    assert ended(together) == [("ReportFailed", 1)]
+    together.reply(p.Refused("internal", "the engine failed"))
+    alone = engine.next()
+    assert ended(alone) == [("ReportFailed", 1)]
+    assert _runs == {0: 1}
+    alone.answer()
+    assert engine.answer_to_the_end(running) == [("ReportComputed", 2), ("ReportComputed", 3)]
 
 
 def test_a_runner_without_a_server_gives_up_when_patience_ends(bare_bench: Workbench) -> None:
