@@ -23,6 +23,7 @@ class Assignment:
         "job_id",
         "job_name",
         "lost",
+        "refusals",
         "reports",
         "spec",
         "started",
@@ -48,10 +49,10 @@ class Assignment:
         self.input = input
         self.started = 0  #: µs since 1970 UTC; 0 until a worker takes it
         self.stopped = 0  #: µs since 1970 UTC
-        self.reports: list[
-            bytes
-        ] = []  #: encoded, in the order in which to send them, one after another's answer
+        #: encoded, in the order in which to send them, one after another's answer
+        self.reports: list[bytes] = []
         self.submits = False  #: whether the reports carry subtasks
+        self.refusals = 0  #: how often the engine refused the whole exchange that its report made up
         self.failed = False  #: the attempt ended with an error
         self.lost = False  #: the attempt is over for the engine: whatever comes of it is not wanted
 

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 #: bytes of reports in one exchange; a single larger report goes alone
 MOST_BYTES = 512 * 1024
+#: tries after which a report that the engine fails on is given up, the last of them as a failure of the task
+_TRIES = 3
 
 
 class Outbox:
@@ -44,37 +46,61 @@ class Outbox:
         self._one_by_one = max(0, self._one_by_one - len(taken))
         return taken
 
-    def answered(self, sent: list[Assignment], refused: Iterable[RefusedReport] = ()) -> None:
-        """The engine took the first report of each, except for those it refused."""
+    def answered(self, sent: list[Assignment], refused: Iterable[RefusedReport] = ()) -> list[Assignment]:
+        """The engine took the first report of each, except for those it refused. Return those that are over by that."""
         refusals = {refusal.report: refusal for refusal in refused}
-        for index, assignment in enumerate(sent):
-            if index in refusals:
-                self._refused(assignment, refusals[index])
-                continue
-            reports = assignment.reports
-            if len(reports) == 1:
-                self._assignments.settle(assignment)
-            else:
-                del reports[0]
-                self._waiting.append(assignment)
+        return [
+            assignment
+            for index, assignment in enumerate(sent)
+            if (self._refused(assignment, refusals[index]) if index in refusals else self._taken(assignment))
+        ]
 
-    def refused_together(self, sent: list[Assignment], code: str, message: str) -> None:
-        """The engine took nothing of an exchange. Find out which report it was by sending each on its own."""
-        if len(sent) == 1:
-            self._refused(sent[0], RefusedReport(0, "invalid", message))
-        else:
+    def refused_together(self, sent: list[Assignment], code: str, message: str) -> list[Assignment]:
+        """The engine took nothing of an exchange. Find out which report it was by sending each on its own.
+
+        Return those that are over by that: of which nothing more can be said.
+        """
+        if len(sent) > 1:
             log.error("the engine refused %d reports together (%s): %s", len(sent), code, message)
             self._waiting.extendleft(reversed(sent))
             self._one_by_one += len(sent)
+            return []
+        return [assignment for assignment in sent if self._refused_alone(assignment, code, message)]
 
-    def _refused(self, assignment: Assignment, refusal: RefusedReport) -> None:
+    # Each of these returns whether the assignment is over.
+
+    def _taken(self, assignment: Assignment) -> bool:
+        if len(assignment.reports) == 1:
+            self._assignments.settle(assignment)
+            return True
+        del assignment.reports[0]
+        self._waiting.append(assignment)
+        return False
+
+    def _refused(self, assignment: Assignment, refusal: RefusedReport) -> bool:
         if refusal.code == "invalid" and assignment.submits:
             fail(
-                assignment, Error("SubmissionRefused", f"the engine refused the subtasks: {refusal.message}")
+                assignment,
+                Error("SubmissionRefused", f"the engine refused the subtasks: {refusal.message}"),
             )
             self._waiting.append(assignment)
-            return
+            return False
         # What never began has no result: it was given back, and somebody else may have it by now.
         level = logging.WARNING if assignment.started else logging.DEBUG
         log.log(level, "the result of %r is dropped (%s): %s", assignment, refusal.code, refusal.message)
         self._assignments.settle(assignment)
+        return True
+
+    def _refused_alone(self, assignment: Assignment, code: str, message: str) -> bool:
+        """The engine failed on this report: it is tried again, then the task fails, then there is nothing to say."""
+        assignment.refusals += 1
+        if assignment.refusals > _TRIES:
+            return self._refused(assignment, RefusedReport(0, code, message))
+        log.error("the engine refused what %r reports (%s): %s", assignment, code, message)
+        if assignment.refusals == _TRIES:
+            fail(
+                assignment, Error("ReportRefused", f"the engine failed on what this task reports: {message}")
+            )
+        self._waiting.appendleft(assignment)
+        self._one_by_one += 1
+        return False

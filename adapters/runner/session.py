@@ -95,9 +95,9 @@ class Session:
         Errors: ServerUnavailable when nobody answered for as long as patience lasts; JobLedgerError when the engine
         does not take this runner's requests at all.
         """
-        self._workers.start(asyncio.get_running_loop(), self._first_done, self._hurry)
         # A courtesy: what has begun, or does begin all the same, ends as any running task of a halted job does.
         halts = await self._link.nc.subscribe(self._link.names.halted, cb=self._told_of_halt)
+        self._workers.start(asyncio.get_running_loop(), self._first_done, self._hurry)
         try:
             while not self._over(now := self._alarm.now):
                 self._step(now)
@@ -172,23 +172,19 @@ class Session:
         if not self._traffic.draining:
             self._workers.add(assignments)
             return
-        for assignment in assignments:
-            release(assignment, "the runner is stopping")
-            self._outbox.add(assignment)
+        self._release(assignments, "the runner is stopping")
 
-    def _ended(self, reported: list[Assignment], halted: list[str]) -> None:
-        """The engine has answered an exchange, and named the jobs of it which are halted."""
+    def _ended(self, over: list[Assignment], halted: list[str]) -> None:
+        """The engine knows how these ended, and has named those of their jobs which are halted."""
         for job_id in halted:
             self._halt(job_id)
-        for assignment in reported:
+        for assignment in over:
             if assignment.failed:
-                self._workers.resume(assignment.job_id)
+                self._workers.resume(assignment)
 
     def _halt(self, job_id: str) -> None:
         """The job failed or was canceled: begin no more of it."""
-        for assignment in self._workers.take_back_job(job_id):
-            release(assignment, "the job was halted")
-            self._outbox.add(assignment)
+        self._release(self._workers.take_back_job(job_id), "the job was halted")
 
     async def _told_of_halt(self, message: Msg) -> None:
         self._halt(message.data.decode())
@@ -216,6 +212,7 @@ class Session:
         for assignment in self._workers.take_done():
             if assignment.lost:
                 log.warning("the result of %r is dropped: the attempt was over before it ended", assignment)
+                self._workers.resume(assignment)
             else:
                 micros += assignment.stopped - assignment.started
                 tasks += 1
@@ -242,7 +239,10 @@ class Session:
             self._alarm.ring_at(now + SLOW * 1.05)
 
     def _give_back(self, count: int, reason: str) -> None:
-        for assignment in self._workers.take_back(count):
+        self._release(self._workers.take_back(count), reason)
+
+    def _release(self, assignments: list[Assignment], reason: str) -> None:
+        for assignment in assignments:
             if not assignment.lost:
                 release(assignment, reason)
                 self._outbox.add(assignment)

@@ -41,9 +41,9 @@ _PAUSE = 1.0
 class Traffic:
     """The exchanges of one session, up to two at a time.
 
-    `admit` is called with what an answer handed out and the length of a lease in seconds, `ended` with what the exchange
-    reported and the ids of halted jobs. What goes wrong for good is
-    left in `error`. The alarm rings whenever an exchange has ended.
+    `admit` is called with what an answer handed out and the length of a lease in seconds; after it `ended`, with the
+    attempts that are over by that answer and the ids of halted jobs. What goes wrong for good is left in `error`. The
+    alarm rings whenever an exchange has ended.
     """
 
     def __init__(
@@ -143,7 +143,6 @@ class Traffic:
         return True
 
     async def _fly(self, flight: Flight) -> None:
-        halted: list[str] = []
         try:
             reply = await self._link.ask(
                 self._link.names.exchange,
@@ -152,7 +151,6 @@ class Traffic:
                 patience=self._patience,
             )
             if isinstance(reply, p.Exchanged):
-                halted = reply.halted
                 self._answered(flight, reply)
             else:
                 self._refused(flight, reply)
@@ -162,7 +160,6 @@ class Traffic:
             del self._flights[flight]
             self._recount = self._recount or flight.retried
             flight.end_recount(self._assignments)
-            self._ended(flight.reports, halted)
             self._alarm.ring()
 
     def _payload(self, flight: Flight, tries: int) -> bytes:
@@ -173,15 +170,16 @@ class Traffic:
 
     def _answered(self, flight: Flight, reply: p.Exchanged) -> None:
         self._refused_since = math.inf
-        self._outbox.answered(flight.reports, reply.refused)
+        over = self._outbox.answered(flight.reports, reply.refused)
         self.nothing_ready = flight.alone and flight.limit > 0 and not reply.jobs
         self._admit(self._assignments.admit(reply.jobs), reply.lease)
+        self._ended(over, reply.halted)
 
     def _refused(self, flight: Flight, reply: p.Answer) -> None:
         """The engine took nothing. That is the end only where it would refuse for ever."""
         flight.retried = True  # it may have handed out something all the same
         if flight.reports and isinstance(reply, p.Refused):
-            self._outbox.refused_together(flight.reports, reply.code, reply.message)
+            self._ended(self._outbox.refused_together(flight.reports, reply.code, reply.message), [])
             return
         now = self._alarm.now
         self._refused_since = min(self._refused_since, now)

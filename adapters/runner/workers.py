@@ -30,7 +30,8 @@ class Workers:
         self._todo: deque[Assignment] = deque()
         self._done: deque[Assignment] = deque()
         self._current: list[Assignment | None] = [None] * size
-        self._held: dict[str, int] = {}  #: jobs of which nothing is begun -> failures not answered yet
+        #: jobs of which nothing is begun, and the failures that are not answered yet
+        self._held: dict[str, set[Assignment]] = {}
         self._parked: list[Assignment] = []  #: of held jobs
         self._available = threading.Condition()
         self._stopping = False
@@ -65,19 +66,21 @@ class Workers:
     def take_back(self, count: int) -> list[Assignment]:
         """Return up to `count` assignments no worker has begun, the last ones first; they will not be run."""
         taken: list[Assignment] = []
-        while len(taken) < count:
-            try:
-                taken.append(self._todo.pop())
-            except IndexError:
-                break
+        with self._available:
+            while len(taken) < count:
+                try:
+                    taken.append(self._parked.pop() if self._parked else self._todo.pop())
+                except IndexError:
+                    break
         return taken
 
-    def resume(self, job_id: str) -> None:
-        """The engine has answered a failure of this job: what waits of it may begin, unless it is taken back."""
+    def resume(self, ended: Assignment) -> None:
+        """The engine knows how this one ended. If its failure held up its job, what waits of it may begin now."""
+        job_id = ended.job_id
         with self._available:
-            left = self._held.pop(job_id, 1) - 1
-            if left:
-                self._held[job_id] = left
+            failures = self._held.get(job_id, set())
+            failures.discard(ended)
+            if failures or self._held.pop(job_id, None) is None:
                 return
             ours = [assignment for assignment in self._parked if assignment.job_id == job_id]
             self._parked = [assignment for assignment in self._parked if assignment.job_id != job_id]
@@ -87,8 +90,7 @@ class Workers:
     def take_back_job(self, job_id: str) -> list[Assignment]:
         """Return the assignments of this job that no worker has begun; they will not be run."""
         with self._available:
-            waiting, self._parked = self._parked, []
-            waiting += self.take_back(len(self._todo))[::-1]
+            waiting = self.take_back(self.waiting)[::-1]
             taken = [assignment for assignment in waiting if assignment.job_id == job_id]
             self._todo.extend(assignment for assignment in waiting if assignment.job_id != job_id)
             self._available.notify(len(self._todo))
@@ -146,16 +148,16 @@ class Workers:
                 current[index] = assignment
                 self._work(assignment, coroutines)
                 if assignment.failed:
-                    self._hold(assignment.job_id)
+                    self._hold(assignment)
                 current[index] = None
                 self._finished(assignment)
         finally:
             coroutines.close()
 
-    def _hold(self, job_id: str) -> None:
-        """A task of this job failed, which may halt the job: begin no other one before the engine has said so."""
+    def _hold(self, failed: Assignment) -> None:
+        """A failure may halt the job: begin no other task of it before the engine has said so."""
         with self._available:
-            self._held[job_id] = self._held.get(job_id, 0) + 1
+            self._held.setdefault(failed.job_id, set()).add(failed)
 
     def _park(self, assignment: Assignment) -> bool:
         with self._available:

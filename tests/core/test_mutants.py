@@ -139,7 +139,7 @@ def passes(*, derandomize: bool) -> bool:
             JobMachine,
             settings=settings(
                 max_examples=300,
-                stateful_step_count=8,
+                stateful_step_count=6,
                 deadline=None,
                 derandomize=derandomize,
                 database=None,

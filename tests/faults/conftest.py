@@ -53,7 +53,9 @@ class Site:
         return self._started(runner_process(*options, *(["--respawn"] if respawn else [])))
 
     def _started(self, process: PythonProcess) -> PythonProcess:
-        self._ends.callback(lambda: print(f"--- {' '.join(process.command)}\n{process.log}"))  # shown of a failure
+        self._ends.callback(
+            lambda: print(f"--- {' '.join(process.command)}\n{process.log}")
+        )  # shown of a failure
         self._ends.callback(process.stop if "--respawn" in process.command else process.kill)
         return process.launch()
 

@@ -75,8 +75,8 @@ def test_whatever_is_killed(own_site: Site, own_server: NatsServer, record: Reco
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
         # Only once things have moved on, so that every kill meets something that is at work.
-        begun = len(record) + chance.randint(1, 60)
-        eventually(lambda begun=begun: len(record) >= begun or _settled(submitter), within=30)  # type: ignore[misc]
+        _until_moved_on(record, submitter, chance.randint(1, 60))
+        _check_alive(engine, *runners)
         for victim in chance.sample(victims, chance.choice([1, 1, 1, 2])):
             victim.kill()
             _start(victim)
@@ -87,6 +87,7 @@ def test_whatever_is_killed(own_site: Site, own_server: NatsServer, record: Reco
     jobs = submitter.jobs
     for job in jobs:
         job.wait(timeout=60)
+        _check_alive(engine, *runners)
         assert job.state is JobState.COMPLETED
         assert job.tasks_by_state[TaskState.QUEUED] == 0
     assert sum(len(job.tasks) for job in jobs) == submitter.tasks >= TASKS
@@ -100,6 +101,17 @@ def test_whatever_is_killed(own_site: Site, own_server: NatsServer, record: Reco
     record.check(*jobs)
     assert kills >= 10
     assert asyncio.run(_verify(own_server.url, Names("default"))) == {str(job.id) for job in jobs}
+
+
+def _until_moved_on(record: Record, submitter: Submitter, steps: int) -> None:
+    begun = len(record) + steps
+    eventually(lambda: len(record) >= begun or _settled(submitter), within=30)
+
+
+def _check_alive(*processes: PythonProcess) -> None:
+    """None may end because another one was killed."""
+    for process in processes:
+        assert process.alive, f"it ended by itself: {' '.join(process.command)}\n{process.log}"
 
 
 def _start(victim: PythonProcess | NatsServer) -> None:

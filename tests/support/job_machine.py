@@ -200,16 +200,31 @@ class JobMachine(RuleBasedStateMachine):
         """
         for _ in range(steps):
             running = [node for node in self.oracle.nodes if node.state == "running"]
-            if random.random() < 0.2:
-                self._hear([_almost_right(random, self.oracle)])
             if self.oracle.halted and random.random() < (0.1 if running else 0.5):
                 self.retry(f"retry-{random.randrange(99)}")
-            if running and random.random() < 0.6:
+            if running and random.random() < 0.5:
                 self._end_an_attempt(random, running)
-            elif random.random() < 0.03:
-                self.cancel(f"cancel-{self.now}")
             else:
-                self.claim(random.choice([1, 1, 2, 3, MANY]))
+                self._do_something_else(random)
+
+    def _do_something_else(self, random: Random) -> None:
+        weights = {"claim": 12, "hear": 3, "repeat": 2, "to and fro": 1, "cancel": 0.5, "lose": 0.2}
+        what = random.choices([*weights], [*weights.values()])[0]
+        if what == "claim":
+            self.claim(random.choice([1, 1, 2, 3, MANY]))
+        elif what == "hear":
+            self._hear([_almost_right(random, self.oracle)])
+        elif what == "repeat":
+            self.repeat(random.randrange(MANY))
+        elif what == "to and fro":
+            claimed = self.claim(random.randint(2, 3))
+            for number in reversed(claimed):
+                self.do(c.ReleaseTask(JOB, number, self.job.attempt[number], "shutting down"))
+            self.claim(len(claimed))
+        elif what == "lose" and not self.oracle.halted:
+            self.lose_runners(11)
+        elif what == "cancel":
+            self.cancel(f"cancel-{self.now}")
 
     def _end_an_attempt(self, random: Random, running: list[Node]) -> None:
         node = random.choice(running)
@@ -224,10 +239,7 @@ class JobMachine(RuleBasedStateMachine):
         elif what == "fail":
             self.fail(node, random.choice([1, 4]))
         elif what == "release":
-            given_back = random.sample(running, random.randint(1, min(3, len(running))))
-            for other in given_back:
-                self.do(c.ReleaseTask(JOB, other.number, other.attempt, "shutting down"))
-            self.claim(random.choice([0, len(given_back)]))
+            self.do(c.ReleaseTask(JOB, node.number, node.attempt, "shutting down"))
         elif what == "expire":
             self.do(c.ExpireLease(JOB, node.number, node.attempt))
         elif what == "stage":

@@ -34,8 +34,11 @@ def new_tasks(draw: st.DrawFn, *, min_size: int = 1, max_size: int = 6, optional
 def random_tasks(random: Random, at_most: int = 5) -> list[NewTask]:
     """Return tasks as `new_tasks` draws them, by lot alone."""
     kind, tasks = random.choice(KINDS), list[NewTask]()
-    if random.random() < 0.3:  # the plainest of shapes is the most common one: many alike, side by side
+    shape = random.random()
+    if shape < 0.3:  # side by side, all alike: the most common of shapes
         return [NewTask(kind, b"", frozenset())] * random.randint(3, 2 * at_most)
+    if shape < 0.45:  # one after the other
+        return [NewTask(kind, b"", frozenset([n - 1] if n else [])) for n in range(random.randint(2, at_most))]
     for position in range(random.randint(1, at_most)):
         if random.random() < 0.3:
             kind = random.choice(KINDS)

@@ -449,6 +449,38 @@ def test_an_outcome_that_stays_unknown_is_called_so(opened: Opened, relay: Relay
         recorder.insert_events(events("job", 2))
 
 
+def test_connections_that_keep_breaking_lose_nothing_and_double_nothing(
+    opened: Opened, relay: Relay, recorder: JetStreamApplicationRecorder, background: ThreadPoolExecutor
+) -> None:
+    behind = opened.recorder(relay.url, NATS_TIMEOUT="0.5")
+    size = 300  # a batch large enough to be cut in two
+    done = threading.Event()
+
+    def keep_cutting() -> None:
+        for _ in range(8):
+            if done.wait(0.35):
+                return
+            relay.cut()
+        done.set()
+
+    background.submit(keep_cutting)
+    version = 0
+    while not done.is_set():
+        try:
+            behind.insert_events(events("job", *range(version + 1, version + size + 1)))
+            version += size
+        except (OperationalError, IntegrityError):
+            # of an attempt given up, what the client still held back may arrive yet: the log says how far it got
+            found = recorder.select_events("job", desc=True, limit=1)
+            reached = found[0].originator_version if found else 0
+            assert reached in (version, version + size)
+            version = reached
+
+    stored = recorder.select_events("job")
+    assert len(stored) in (version, version + size)
+    assert stored == events("job", *range(1, len(stored) + 1))
+
+
 # -- damage -----------------------------------------------------------------------------------------------------------
 
 
