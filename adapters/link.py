@@ -6,19 +6,22 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
-from jobledger.core.errors import ServerUnavailable
+from jobledger.core.errors import ArgumentError, ServerUnavailable
 
 from . import protocol as p
 from .nats.connection import Endpoint, connect
 from .nats.names import Names
 
 log = logging.getLogger(__name__)
+
+Callback = Callable[[Msg], Awaitable[None]]
 
 _FIRST_PAUSE = 0.02  # seconds before the first repetition; doubled up to _LONGEST_PAUSE
 _LONGEST_PAUSE = 0.5
@@ -39,6 +42,7 @@ class Link:
         self._endpoint: Endpoint | None = None
         self._disturbed: asyncio.Future[None] | None = None
         self._opening = asyncio.Lock()
+        self._listeners: list[_Listener] = []
 
     @property
     def nc(self) -> Client:
@@ -59,6 +63,18 @@ class Link:
         if client is not None:
             with contextlib.suppress(nats.errors.Error, OSError):
                 await client.close()
+
+    async def listen(self, subject: str, callback: Callback) -> Callable[[], Awaitable[None]]:
+        """Call back with every message on a subject, over later connections too. Return what ends that."""
+        listener = _Listener(subject, callback)
+        await listener.subscribe(self.nc)
+        self._listeners.append(listener)
+
+        async def end() -> None:
+            self._listeners.remove(listener)
+            await listener.unsubscribe()
+
+        return end
 
     async def ask(
         self,
@@ -83,6 +99,11 @@ class Link:
             tries += 1
             try:
                 reply: p.Reply = p.decode_reply(await self._request(subject, data, timeout))
+            except nats.errors.MaxPayloadError as error:
+                raise ArgumentError(
+                    f"the request takes {len(data):,} bytes; this server takes messages of {self.nc.max_payload:,} bytes. "
+                    "Nothing was sent. Pass large data by reference, or raise max_payload of the server"
+                ) from error
             except (nats.errors.Error, OSError, TimeoutError, _Disturbed) as error:
                 problem = str(error) or f"no answer within {timeout:g} s"
                 if isinstance(error, nats.errors.NoRespondersError):
@@ -140,6 +161,8 @@ class Link:
         client = await connect(endpoint, name=self._name, on_lost=self._disturb, on_back=self._disturb)
         for subject in (self.names.hello, self.names.farewell):
             await client.subscribe(subject, cb=self._engine_changed)
+        for listener in self._listeners:
+            await listener.subscribe(client)
         self._client, self._endpoint = client, endpoint
 
     async def _engine_changed(self, message: Msg) -> None:
@@ -152,3 +175,20 @@ class Link:
 
 class _Disturbed(Exception):
     """The answer will not come."""
+
+
+class _Listener:
+    """A subscription that outlives connections."""
+
+    def __init__(self, subject: str, callback: Callback) -> None:
+        self._subject = subject
+        self._callback = callback
+        self._subscription: Subscription | None = None
+
+    async def subscribe(self, client: Client) -> None:
+        self._subscription = await client.subscribe(self._subject, cb=self._callback)
+
+    async def unsubscribe(self) -> None:
+        if self._subscription is not None:
+            with contextlib.suppress(nats.errors.Error):
+                await self._subscription.unsubscribe()

@@ -11,6 +11,7 @@ from jobledger.core.events import Event
 from jobledger.core.job import Job
 
 from ..nats.log import StoredCommit
+from ..protocol import JobStatus
 
 
 class SpecKey(NamedTuple):
@@ -60,3 +61,14 @@ class LiveJob:
     def idle(self) -> bool:
         """Whether everything decided is in the log."""
         return self.durable == self.decided
+
+    @property
+    def settled(self) -> bool:
+        """Whether the log says that the job is settled."""
+        return self.idle and self.job.settled
+
+    @property
+    def status(self) -> JobStatus:
+        """Where the job stands. It may run ahead of the log by a tick, but is settled only once the log says so."""
+        job = self.job
+        return JobStatus(self.position, self.version, job.state, self.settled, list(job.counts))

@@ -99,7 +99,7 @@ async def _serve(
     try:
         checkpoint = await find_live_jobs(client, names)
         await engine.start(checkpoint.live)
-        log.info("engine %s serves %s with %d live jobs", engine_id, names.namespace, len(engine.jobs))
+        log.info("engine %s serves %s with %d live jobs", engine_id, names.namespace, engine.jobs_in_memory)
         on_ready()
         while not (stop.is_set() or disturbed.is_set() or ownership.lost.is_set()):
             await save(client, names, checkpoint)

@@ -9,12 +9,10 @@ it answer at once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 from uuid import uuid4
 
-import nats.errors
 from nats.aio.msg import Msg
 
 from jobledger.core.errors import ServerUnavailable
@@ -96,7 +94,7 @@ class Session:
         does not take this runner's requests at all.
         """
         # A courtesy: what has begun, or does begin all the same, ends as any running task of a halted job does.
-        halts = await self._link.nc.subscribe(self._link.names.halted, cb=self._told_of_halt)
+        end_listening = await self._link.listen(self._link.names.halted, self._told_of_halt)
         self._workers.start(asyncio.get_running_loop(), self._first_done, self._hurry)
         try:
             while not self._over(now := self._alarm.now):
@@ -111,8 +109,7 @@ class Session:
             self._alarm.close()
             await self._traffic.stop()
             await self._heartbeat.stop()
-            with contextlib.suppress(nats.errors.Error, ServerUnavailable):
-                await halts.unsubscribe()
+            await end_listening()
 
     def drain(self) -> None:
         """Claim nothing more, give back what has not begun, and end when the rest is reported or the grace is over."""

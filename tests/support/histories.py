@@ -177,16 +177,21 @@ def graph_snapshot(graph: TaskGraph) -> dict[str, Any]:
 
 
 def _frozen(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple([_frozen(part) for part in value])
-    if isinstance(value, dict):
+    kind = type(value)
+    if kind in _UNCHANGING:
+        return value
+    if kind is list:
+        # all parts of a list in a job are of one type
+        return tuple(value if not value or type(value[0]) in _UNCHANGING else map(_frozen, value))
+    if kind is dict:
         return {key: _frozen(part) for key, part in value.items()}
-    if isinstance(value, Submission):
-        return tuple([_frozen(part) for part in msgspec.structs.astuple(value)])
-    if isinstance(value, array | bytearray):
-        return bytes(value)
-    assert value is None or isinstance(value, int | str | bytes | TaskSpec), f"how is {value!r} copied?"
-    return value
+    if kind is Submission:
+        return tuple(map(_frozen, msgspec.structs.astuple(value)))
+    assert kind in (array, bytearray), f"how is {value!r} copied?"
+    return bytes(value)
+
+
+_UNCHANGING = (int, str, bytes, TaskSpec, type(None))
 
 
 def hinted(graph: TaskGraph) -> dict[int, set[int]]:

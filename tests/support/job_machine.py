@@ -208,7 +208,7 @@ class JobMachine(RuleBasedStateMachine):
                 self._do_something_else(random)
 
     def _do_something_else(self, random: Random) -> None:
-        weights = {"claim": 12, "hear": 3, "repeat": 2, "to and fro": 1, "cancel": 0.5, "lose": 0.2}
+        weights = {"claim": 12, "hear": 3, "repeat": 2, "to and fro": 1, "cancel": 1, "lose": 0.2}
         what = random.choices([*weights], [*weights.values()])[0]
         if what == "claim":
             self.claim(random.choice([1, 1, 2, 3, MANY]))

@@ -100,8 +100,8 @@ class Follower:
         try:
             self._heard = asyncio.get_running_loop().time()
             while not self._broken:
-                await self._ask(consumer.name, inbox)
                 self._wake.clear()
+                await self._ask(consumer.name, inbox)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), HEARTBEAT)
                 if self._coming and asyncio.get_running_loop().time() - self._heard > 3 * HEARTBEAT:

@@ -1,0 +1,189 @@
+"""What runners say: what they finished, what they could take, and that they are alive."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from jobledger.core import commands as c
+from jobledger.core.decisions import Refusal
+from jobledger.core.errors import DamagedLog
+from jobledger.core.lifecycle import HALTED
+from jobledger.core.task import TaskIdentifier
+
+from .. import protocol as p
+from .dispatch import Capability, Waiter
+from .ledger import Ledger
+from .live import LiveJob
+
+log = logging.getLogger(__name__)
+
+#: what an answer costs beside the inputs, in bytes a task, rounded up
+_TASK_OVERHEAD = 24
+#: how often in the length of a lease it is looked whether one has run out
+_LOOKS = 10
+
+Touched = dict[
+    str, LiveJob
+]  #: jobs an exchange has decided about: it is answered once all of them are written
+
+
+class Exchanges:
+    """Answers requests on the `exchange` and `heartbeat` subjects. `room` is how many bytes of tasks an answer holds."""
+
+    def __init__(self, ledger: Ledger, *, room: int) -> None:
+        self._ledger = ledger
+        self._room = room
+        self.refused = 0  #: reports refused since the start
+
+    async def handle(self, data: bytes) -> p.Reply:
+        """Errors: Refusal; NotWritten; ServerUnavailable; MsgspecError."""
+        request = p.decode_exchange(data)
+        ledger = self._ledger
+        ledger.leases.extend(request.runner)
+        ledger.dispatcher.supersede(request.runner)
+        touched: Touched = {}
+        refused = await self._take_reports(request, touched)
+        jobs = self._hand_out_again(request, touched)
+        capability = Capability(
+            request.cluster, tuple(TaskIdentifier(*identifier) for identifier in request.identifiers)
+        )
+        jobs += self._claim(request.runner, capability, request.limit, touched)
+        if not (jobs or touched or refused) and request.limit and request.wait > 0:
+            waiter = Waiter(request.runner, capability, request.limit)
+            if await ledger.dispatcher.wait(waiter, request.wait):
+                jobs = self._claim(request.runner, capability, request.limit, touched)
+        for live in touched.values():
+            await live.written()
+        ledger.leases.extend(request.runner)
+        halted = [job_id for job_id, live in touched.items() if live.job.state in HALTED]
+        return p.Exchanged(refused, jobs, ledger.leases.length, halted)
+
+    async def _take_reports(self, request: p.Exchange, touched: Touched) -> list[p.RefusedReport]:
+        ledger = self._ledger
+        refused = []
+        for index, report in enumerate(request.reports):
+            try:
+                live = ledger.jobs.get(report.job_id) or await ledger.existing(report.job_id)
+                ledger.apply(live, report)
+                touched[report.job_id] = live
+            except Refusal as refusal:
+                refused.append(p.RefusedReport(index, refusal.code, refusal.message))
+            except DamagedLog as error:
+                refused.append(p.RefusedReport(index, "damaged", str(error)))
+        if refused:
+            self.refused += len(refused)
+            log.warning(
+                "%d reports of runner %s refused: %s", len(refused), request.runner, refused[0].message
+            )
+        for live in touched.values():
+            ledger.dispatcher.refresh(live)
+        return refused
+
+    def _hand_out_again(self, request: p.Exchange, touched: Touched) -> list[p.ClaimedJob]:
+        """After a lost answer: what the runner has claimed but does not know of."""
+        if request.holds is None:
+            return []
+        known = set(request.holds)
+        known.update(p.AttemptRef(r.job_id, r.task, r.attempt) for r in request.reports)
+        jobs = []
+        room = self._room
+        for live, tasks in self._ledger.leases.held(request.runner, self._ledger.jobs.get):
+            attempt = live.job.attempt
+            missing = [t for t in tasks if p.AttemptRef(live.job.id, t, attempt[t]) not in known]
+            if missing:
+                touched[live.job.id] = live
+                fitting = _fitting(live, missing, room)
+                for task in missing[fitting:]:
+                    release = c.ReleaseTask(live.job.id, task, attempt[task], "its hand-out was lost")
+                    self._ledger.apply(live, release)
+                jobs.append(_hand_out(live, missing[:fitting]))
+                room -= _weight(live, missing[:fitting])
+        return jobs
+
+    def _claim(self, runner: str, capability: Capability, limit: int, touched: Touched) -> list[p.ClaimedJob]:
+        """Claim up to `limit` tasks for the runner. They may be handed out once all of `touched` is written."""
+        ledger = self._ledger
+        jobs: list[p.ClaimedJob] = []
+        room = self._room
+        if limit <= 0:
+            return jobs
+        for live, specs in ledger.dispatcher.jobs_for(capability):
+            tasks = live.job.graph.next_ready(specs, limit)
+            fitting = _fitting(live, tasks, room)
+            claim = c.ClaimTasks(live.job.id, runner, specs, fitting)
+            if fitting and ledger.apply(live, claim):
+                claimed = tasks[:fitting]
+                jobs.append(_hand_out(live, claimed))
+                limit -= len(claimed)
+                room -= _weight(live, claimed)
+                touched[live.job.id] = live
+                ledger.leases.claimed(runner, live)
+            ledger.dispatcher.refresh(live)
+            if limit <= 0 or room <= 0:
+                break  # before the next job is moved to the end of its queue
+        return jobs
+
+    # -- signs of life --------------------------------------------------------------------------------------------
+
+    async def heartbeat(self, data: bytes) -> p.Reply:
+        """Extend the runner's lease, and tell it which of its attempts are over all the same."""
+        request = p.decode_heartbeat(data)
+        leases = self._ledger.leases
+        leases.extend(request.runner)
+        lost = []
+        for ref in request.holds:
+            try:
+                live = await self._ledger.find(ref.job_id)
+            except DamagedLog:
+                live = None
+            if live is not None and _holds(live, request.runner, ref):
+                leases.claimed(request.runner, live)
+            else:
+                lost.append(ref)
+        return p.HeartbeatSeen(lost)
+
+    async def expire_leases(self) -> None:
+        """Take their tasks from runners that fall silent, for ever."""
+        ledger = self._ledger
+        while True:
+            await asyncio.sleep(ledger.leases.length / _LOOKS)
+            for runner in list(ledger.leases.expired()):
+                for live, tasks in list(ledger.leases.held(runner, ledger.jobs.get)):
+                    log.warning("runner %s is lost with %d tasks of job %s", runner, len(tasks), live.job.id)
+                    for task in tasks:
+                        ledger.apply(live, c.ExpireLease(live.job.id, task, live.job.attempt[task]))
+                    ledger.dispatcher.refresh(live)
+
+
+def _holds(live: LiveJob, runner: str, ref: p.AttemptRef) -> bool:
+    return live.job.claimed_by.get(ref.task) == runner and live.job.attempt[ref.task] == ref.attempt
+
+
+def _weight(live: LiveJob, tasks: list[int]) -> int:
+    """Return about how many bytes it takes to hand these tasks out."""
+    return sum(len(live.job.inputs[task]) + _TASK_OVERHEAD for task in tasks)
+
+
+def _fitting(live: LiveJob, tasks: list[int], room: int) -> int:
+    """Return how many of these tasks fit into `room` bytes; at least one."""
+    for count, task in enumerate(tasks):
+        room -= len(live.job.inputs[task]) + _TASK_OVERHEAD
+        if room < 0 and count:
+            return count
+    return len(tasks)
+
+
+def _hand_out(live: LiveJob, tasks: list[int]) -> p.ClaimedJob:
+    job = live.job
+    kinds = sorted({job.graph.spec[task] for task in tasks})
+    index = {kind: i for i, kind in enumerate(kinds)}
+    return p.ClaimedJob(
+        job.id,
+        job.name,
+        [job.specs[kind] for kind in kinds],
+        [
+            p.ClaimedTask(task, job.attempt[task], index[job.graph.spec[task]], job.inputs[task])
+            for task in tasks
+        ],
+    )

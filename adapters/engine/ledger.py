@@ -1,0 +1,185 @@
+"""The way of every decision: find the job, decide, apply, have it written.
+
+A doubt about the log is resolved in one way only: the job's memory is thrown away and read again, and whoever waits
+for it is told to ask again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Iterable
+
+from nats.aio.client import Client
+
+from jobledger.core.commands import Command
+from jobledger.core.decisions import Refusal, decide
+from jobledger.core.errors import DamagedLog, JobLedgerError
+from jobledger.core.events import Event
+from jobledger.core.job import evolve
+from jobledger.core.lifecycle import HALTED
+
+from ..nats.log import LogWriter
+from ..nats.names import Names
+from ..protocol import JobStatus
+from .commits import Committer
+from .dispatch import Dispatcher
+from .followers import Followers
+from .jobs import LiveJobs
+from .leases import Leases
+from .live import LiveJob
+
+log = logging.getLogger(__name__)
+
+_PAUSE = 0.5  # seconds before a job that could not be read is read again
+
+
+class Ledger:
+    """The jobs of one engine, and everything that has to hear of a change to one."""
+
+    def __init__(self, client: Client, names: Names, *, engine_id: str, lease: float) -> None:
+        self._client = client
+        self._names = names
+        self._log = LogWriter(client, names)
+        self.jobs = LiveJobs(client, names)
+        self.dispatcher = Dispatcher()
+        self.leases = Leases(lease, time.monotonic)
+        self.followers = Followers()
+        self._committer = Committer(
+            self._log, engine_id, on_written=self._written, on_failed=self._not_written
+        )
+        self._background = Background()
+        self._closed = False
+
+    async def open(self, live: Iterable[str]) -> None:
+        """Begin to write, and bring these jobs to memory."""
+        await self._log.open()
+        await self.adopt(live)
+
+    async def adopt(self, live: Iterable[str]) -> None:
+        """Bring those of these jobs to memory that are not there."""
+        for job_id in live:
+            try:
+                await self.find(job_id)
+            except DamagedLog as error:
+                log.error("%s", error)
+
+    def quiesce(self) -> None:
+        """Answer everyone who waits for news: there will be none from here."""
+        self._closed = True
+        self.dispatcher.answer_all()
+        self.followers.answer_all()
+
+    async def close(self) -> None:
+        await self._background.cancel()
+        await self._log.close()
+
+    # -- decisions ------------------------------------------------------------------------------------------------
+
+    async def find(self, job_id: str) -> LiveJob | None:
+        """Return the job, from memory or from the log, with its leases and ready tasks noted; None if there is none.
+
+        Errors: DamagedLog; ServerUnavailable.
+        """
+        live = self.jobs.get(job_id)
+        if live is None:
+            live = await self.jobs.load(job_id)
+            if live is not None:
+                for runner in set(live.job.claimed_by.values()):
+                    self.leases.claimed(runner, live)
+                self.dispatcher.refresh(live)
+        return live
+
+    async def existing(self, job_id: str) -> LiveJob:
+        """As `find`. Errors: Refusal, if there is no such job, too."""
+        live = await self.find(job_id)
+        if live is None:
+            raise Refusal("unknown_job", f"there is no job {job_id}")
+        return live
+
+    def apply(self, live: LiveJob, command: Command) -> list[Event]:
+        """Decide, apply, and have it written. Whoever calls `refresh`es the dispatcher when it has applied all.
+
+        Errors: Refusal; the job is then as it was.
+        """
+        now = time.time_ns() // 1000
+        events = decide(live.job, command, now)
+        if events:
+            if not live.decisions:
+                live.at = now
+            try:
+                for event in events:
+                    evolve(live.job, event, live.at)
+            except Exception as error:
+                self._committer.abandon(live, f"{type(command).__name__} could not be applied: {error}")
+                raise
+            self._committer.add(live, events)
+        return events
+
+    def settle(self, live: LiveJob) -> JobStatus:
+        """Forget a job that is settled in the log, but for its status."""
+        status = live.status
+        self.dispatcher.forget(live)
+        self.jobs.settle(live, status)
+        return status
+
+    # -- what the log says ----------------------------------------------------------------------------------------
+
+    def _written(self, live: LiveJob) -> None:
+        self.followers.tell(live.job.id, live.status)
+        self._tell_halt(live)
+        if live.settled:
+            self.settle(live)
+
+    def _tell_halt(self, live: LiveJob) -> None:
+        """Tell runners once of a job that was halted while they have tasks of it: some may not have begun."""
+        halted = live.job.state in HALTED
+        if halted and not live.halt_told and live.job.claimed_by:
+            self._background.run(self._client.publish(self._names.halted, live.job.id.encode()))
+        live.halt_told = halted
+
+    def _not_written(self, live: LiveJob, reason: str) -> None:
+        self.dispatcher.forget(live)
+        self.jobs.forget(live)
+        if not self._closed:
+            self._background.run(self._reload(live.job.id))
+
+    async def _reload(self, job_id: str) -> None:
+        """Bring a job back that was thrown away: nobody may ask for it again, but its leases have to end."""
+        while not self._closed:
+            try:
+                live = await self.find(job_id)
+            except DamagedLog as error:
+                log.error("%s", error)
+                return
+            except JobLedgerError as error:
+                log.warning("job %s cannot be read yet: %s", job_id, error)
+                await asyncio.sleep(_PAUSE)
+            else:
+                if live is not None and live.idle:
+                    self._written(live)  # what was in doubt may be in the log
+                return
+
+
+class Background:
+    """Work that runs beside everything else. The event loop itself keeps no reference to a task."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Future[None]] = set()
+
+    def run(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def wait(self, timeout: float) -> None:
+        """Wait until all of it is done, `timeout` seconds at most."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=timeout)
+
+    async def cancel(self) -> None:
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
