@@ -3,8 +3,10 @@
 | subject (`Names`) | request | reply |
 |---|---|---|
 | `command` | a `core.commands` request, or `FollowJob` | `Reply` |
-| `exchange` | `Exchange` | `Reply` with `Exchanged` |
-| `heartbeat` | `Heartbeat` | `Reply` with `HeartbeatSeen` |
+| `exchange(runner)` | `Exchange` | `Reply` with `Exchanged` |
+| `heartbeat(runner)` | `Heartbeat` | `Reply` with `HeartbeatSeen` |
+
+A runner's id is unique to its process and start.
 
 The engine also says on the subject `halted`, to all runners, the id of a job that failed or was canceled while tasks of
 it are claimed: those that have not begun are to be given back.
@@ -49,7 +51,6 @@ class FollowJob(msgspec.Struct, array_like=True, frozen=True, tag=50):
 class Exchange(msgspec.Struct, array_like=True, frozen=True):
     """A runner reports what it finished and asks for more."""
 
-    runner: str  #: unique to the runner's process and start
     cluster: str
     identifiers: list[tuple[str, int, int]]  #: name, major, minor of each registered task class
     reports: list[Report] = []
@@ -61,7 +62,6 @@ class Exchange(msgspec.Struct, array_like=True, frozen=True):
 class Heartbeat(msgspec.Struct, array_like=True, frozen=True):
     """A sign of life, which extends the runner's lease."""
 
-    runner: str
     holds: list[AttemptRef]  #: every attempt it has claimed and not reported
 
 

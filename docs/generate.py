@@ -24,6 +24,16 @@ Every state in which a task or a job can be, and every way from one to the next.
 state at hand is refused and changes nothing.
 """
 
+COMPLETED = """\
+A task is *completed* when it is COMPUTED, SKIPPED or FAILED_OPTIONAL and all tasks below it are completed. That is no
+state of its own: it follows from the states of the tasks.
+"""
+
+SETTLED = """\
+No task is claimed while its job is {halted}. A job in one of these states is *settled* once
+none of its tasks is running. `run` and `rest` are not on the log: they follow from the states of the tasks.
+"""
+
 
 def states_page() -> str:
     """Return the text of `states.md`."""
@@ -31,12 +41,9 @@ def states_page() -> str:
     parts = [
         INTRODUCTION,
         _section("Tasks", TaskLifecycle, TaskState),
-        "A task is *completed* when it is COMPUTED, SKIPPED or FAILED_OPTIONAL and all tasks below it are completed.\n"
-        "That is no state of its own: it follows from the states of the tasks.\n",
+        COMPLETED,
         _section("Jobs", JobLifecycle, JobState),
-        f"No task is claimed while its job is {halted}. A job in one of these states\n"
-        "is *settled* once none of its tasks is running. `run` and `rest` are not on the log: they follow from the\n"
-        "states of the tasks.\n",
+        SETTLED.format(halted=halted),
     ]
     return "\n".join(parts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from nats.aio.msg import Msg
+
 from jobledger.core.commands import SubmitJob
 from jobledger.core.decisions import Refusal
 
@@ -15,9 +17,9 @@ class Commands:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def handle(self, data: bytes) -> p.Reply:
+    async def handle(self, message: Msg) -> p.Reply:
         """Errors: Refusal; NotWritten; DamagedLog; ServerUnavailable; MsgspecError."""
-        request = p.decode_command(data)
+        request = p.decode_command(message.data)
         if isinstance(request, p.FollowJob):
             return await self._follow(request)
         if isinstance(request, SubmitJob):

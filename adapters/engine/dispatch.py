@@ -113,10 +113,14 @@ class Dispatcher:
             waiter.answer(False)
 
     def _match(self) -> None:
-        """Wake waiting runners, longest waiting first, while there is something for them."""
+        """Wake waiting runners while there is something for them.
+
+        The newest first: one that has not said anything for long may have been killed, and would keep what it is
+        handed for the length of a lease.
+        """
         self._matching = False
         promised: dict[str, int] = {}
-        for waiter in list(self._waiters.values()):
+        for waiter in reversed(list(self._waiters.values())):
             if waiter.answered.done():
                 continue
             for key in self._keys(waiter.capability):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+
+from nats.aio.msg import Msg
 
 from jobledger.core import commands as c
 from jobledger.core.decisions import Refusal
@@ -36,30 +39,32 @@ class Exchanges:
         self._room = room
         self.refused = 0  #: reports refused since the start
 
-    async def handle(self, data: bytes) -> p.Reply:
+    async def handle(self, message: Msg) -> p.Reply:
         """Errors: Refusal; NotWritten; ServerUnavailable; MsgspecError."""
-        request = p.decode_exchange(data)
+        runner, request = speaker(message), p.decode_exchange(message.data)
         ledger = self._ledger
-        ledger.leases.extend(request.runner)
-        ledger.dispatcher.supersede(request.runner)
+        ledger.leases.extend(runner)
+        ledger.dispatcher.supersede(runner)
         touched: Touched = {}
-        refused = await self._take_reports(request, touched)
-        jobs = self._hand_out_again(request, touched)
+        refused = await self._take_reports(runner, request, touched)
+        jobs = self._hand_out_again(runner, request, touched)
         capability = Capability(
             request.cluster, tuple(TaskIdentifier(*identifier) for identifier in request.identifiers)
         )
-        jobs += self._claim(request.runner, capability, request.limit, touched)
+        jobs += self._claim(runner, capability, request.limit, touched)
         if not (jobs or touched or refused) and request.limit and request.wait > 0:
-            waiter = Waiter(request.runner, capability, request.limit)
+            waiter = Waiter(runner, capability, request.limit)
             if await ledger.dispatcher.wait(waiter, request.wait):
-                jobs = self._claim(request.runner, capability, request.limit, touched)
+                jobs = self._claim(runner, capability, request.limit, touched)
         for live in touched.values():
             await live.written()
-        ledger.leases.extend(request.runner)
+        ledger.leases.extend(runner)
         halted = [job_id for job_id, live in touched.items() if live.job.state in HALTED]
         return p.Exchanged(refused, jobs, ledger.leases.length, halted)
 
-    async def _take_reports(self, request: p.Exchange, touched: Touched) -> list[p.RefusedReport]:
+    async def _take_reports(
+        self, runner: str, request: p.Exchange, touched: Touched
+    ) -> list[p.RefusedReport]:
         ledger = self._ledger
         refused = []
         for index, report in enumerate(request.reports):
@@ -73,14 +78,12 @@ class Exchanges:
                 refused.append(p.RefusedReport(index, "damaged", str(error)))
         if refused:
             self.refused += len(refused)
-            log.warning(
-                "%d reports of runner %s refused: %s", len(refused), request.runner, refused[0].message
-            )
+            log.warning("%d reports of runner %s refused: %s", len(refused), runner, refused[0].message)
         for live in touched.values():
             ledger.dispatcher.refresh(live)
         return refused
 
-    def _hand_out_again(self, request: p.Exchange, touched: Touched) -> list[p.ClaimedJob]:
+    def _hand_out_again(self, runner: str, request: p.Exchange, touched: Touched) -> list[p.ClaimedJob]:
         """After a lost answer: what the runner has claimed but does not know of."""
         if request.holds is None:
             return []
@@ -88,7 +91,7 @@ class Exchanges:
         known.update(p.AttemptRef(r.job_id, r.task, r.attempt) for r in request.reports)
         jobs = []
         room = self._room
-        for live, tasks in self._ledger.leases.held(request.runner, self._ledger.jobs.get):
+        for live, tasks in self._ledger.leases.held(runner, self._ledger.jobs.get):
             attempt = live.job.attempt
             missing = [t for t in tasks if p.AttemptRef(live.job.id, t, attempt[t]) not in known]
             if missing:
@@ -124,21 +127,33 @@ class Exchanges:
                 break  # before the next job is moved to the end of its queue
         return jobs
 
+    def give_back(self, jobs: list[p.ClaimedJob]) -> None:
+        """What was to be handed out reached nobody: others may have it at once."""
+        for job in jobs:
+            live = self._ledger.jobs.get(job.job_id)
+            if live is None:
+                continue
+            for claimed in job.tasks:
+                reason = "its runner was gone when it was handed out"
+                with contextlib.suppress(Refusal):
+                    self._ledger.apply(live, c.ReleaseTask(job.job_id, claimed.task, claimed.attempt, reason))
+            self._ledger.dispatcher.refresh(live)
+
     # -- signs of life --------------------------------------------------------------------------------------------
 
-    async def heartbeat(self, data: bytes) -> p.Reply:
+    async def heartbeat(self, message: Msg) -> p.Reply:
         """Extend the runner's lease, and tell it which of its attempts are over all the same."""
-        request = p.decode_heartbeat(data)
+        runner, request = speaker(message), p.decode_heartbeat(message.data)
         leases = self._ledger.leases
-        leases.extend(request.runner)
+        leases.extend(runner)
         lost = []
         for ref in request.holds:
             try:
                 live = await self._ledger.find(ref.job_id)
             except DamagedLog:
                 live = None
-            if live is not None and _holds(live, request.runner, ref):
-                leases.claimed(request.runner, live)
+            if live is not None and _holds(live, runner, ref):
+                leases.claimed(runner, live)
             else:
                 lost.append(ref)
         return p.HeartbeatSeen(lost)
@@ -150,10 +165,17 @@ class Exchanges:
             await asyncio.sleep(ledger.leases.length / _LOOKS)
             for runner in list(ledger.leases.expired()):
                 for live, tasks in list(ledger.leases.held(runner, ledger.jobs.get)):
+                    # An exchange it left open must not be answered with the very tasks it has just lost.
+                    ledger.dispatcher.supersede(runner)
                     log.warning("runner %s is lost with %d tasks of job %s", runner, len(tasks), live.job.id)
                     for task in tasks:
                         ledger.apply(live, c.ExpireLease(live.job.id, task, live.job.attempt[task]))
                     ledger.dispatcher.refresh(live)
+
+
+def speaker(message: Msg) -> str:
+    """Return the id of the runner that sent the message."""
+    return message.subject.rpartition(".")[2]
 
 
 def _holds(live: LiveJob, runner: str, ref: p.AttemptRef) -> bool:

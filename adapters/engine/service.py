@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
@@ -25,8 +26,12 @@ from .ledger import Background, Ledger
 
 log = logging.getLogger(__name__)
 
+Handler = Callable[[Msg], Awaitable[p.Reply]]
+
 #: No claim makes an answer larger than this share of the server's message limit; a single task may.
 CLAIM_SHARE = 0.5
+#: answers that may bounce, if they do, do so within a round trip: so many are kept in mind
+_RECENT = 256
 #: seconds a leaving engine gives the log to acknowledge what is on its way
 _LAST_ANSWERS = 1.0
 
@@ -41,6 +46,9 @@ class Engine:
         self._ledger = Ledger(client, names, engine_id=engine_id, lease=lease)
         self._commands = Commands(self._ledger)
         self._exchanges = Exchanges(self._ledger, room=int(client.max_payload * CLAIM_SHARE))
+        self._bounces = client.new_inbox()
+        self._recent: OrderedDict[str, list[p.ClaimedJob]] = OrderedDict()  #: answers that may yet bounce
+        self._handed_out = 0
         self._requests = Background()
         self._background = Background()
         self._subscriptions: list[Subscription] = []
@@ -51,13 +59,14 @@ class Engine:
         await self._ledger.open(live)
         for subject, handle in (
             (self._names.command, self._commands.handle),
-            (self._names.exchange, self._exchanges.handle),
-            (self._names.heartbeat, self._exchanges.heartbeat),
+            (self._names.exchanges, self._exchanges.handle),
+            (self._names.heartbeats, self._exchanges.heartbeat),
         ):
             # a queue group: while ownership changes hands, a request reaches one of the two engines
             self._subscriptions.append(
                 await self._client.subscribe(subject, queue="engine", cb=self._accepts(handle))
             )
+        self._subscriptions.append(await self._client.subscribe(f"{self._bounces}.*", cb=self._bounced))
         self._background.run(self._exchanges.expire_leases())
         await self._client.publish(self._names.hello, self._id.encode())
         await self._client.flush()
@@ -84,7 +93,7 @@ class Engine:
         with contextlib.suppress(nats.errors.Error):
             await self._client.publish(self._names.farewell, self._id.encode())
 
-    def _accepts(self, handle: Callable[[bytes], Awaitable[p.Reply]]) -> Callable[[Msg], Awaitable[None]]:
+    def _accepts(self, handle: Handler) -> Callable[[Msg], Awaitable[None]]:
         async def accept(message: Msg) -> None:
             if self._stopped:
                 await self._reply(message, _LEAVING)
@@ -93,10 +102,10 @@ class Engine:
 
         return accept
 
-    async def _answer(self, message: Msg, handle: Callable[[bytes], Awaitable[p.Reply]]) -> None:
+    async def _answer(self, message: Msg, handle: Handler) -> None:
         reply: p.Reply
         try:
-            reply = await handle(message.data)
+            reply = await handle(message)
         except Refusal as refusal:
             reply = p.Refused(refusal.code, refusal.message)
         except msgspec.MsgspecError as error:
@@ -114,10 +123,23 @@ class Engine:
 
     async def _reply(self, message: Msg, reply: p.Reply) -> None:
         if message.reply and not self._client.is_closed:
+            bounce = self._note_hand_out(reply.jobs) if isinstance(reply, p.Exchanged) and reply.jobs else ""
             try:
-                await self._client.publish(message.reply, p.encode(reply))
+                await self._client.publish(message.reply, p.encode(reply), reply=bounce)
             except nats.errors.Error as error:
                 log.warning("an answer could not be sent: %s", error)
+
+    def _note_hand_out(self, jobs: list[p.ClaimedJob]) -> str:
+        """Return a subject on which the server says so if nobody takes the answer: its runner died waiting."""
+        self._handed_out += 1
+        subject = f"{self._bounces}.{self._handed_out}"
+        self._recent[subject] = jobs
+        if len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
+        return subject
+
+    async def _bounced(self, message: Msg) -> None:
+        self._exchanges.give_back(self._recent.pop(message.subject, []))
 
 
 _LEAVING = p.Unavailable("this engine is leaving")

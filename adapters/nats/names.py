@@ -28,8 +28,8 @@ class Names:
         self.log_subjects = f"{self.prefix}.log.*"
         #: requests to the engine that owns the namespace
         self.command = f"{self.prefix}.command"
-        self.exchange = f"{self.prefix}.exchange"
-        self.heartbeat = f"{self.prefix}.heartbeat"
+        self.exchanges = f"{self.prefix}.exchange.*"
+        self.heartbeats = f"{self.prefix}.heartbeat.*"
         #: an engine says here that it has begun to serve: whoever waits for an answer asks again at once
         self.hello = f"{self.prefix}.hello"
         #: an engine says here that it has ceased to: its successor looks once more for what it left in the log
@@ -40,6 +40,14 @@ class Names:
         self.engines_bucket = f"jobledger-{namespace}-engines"
         #: key-value bucket in which an engine notes which jobs are live, so that a restart scans less
         self.checkpoints_bucket = f"jobledger-{namespace}-checkpoints"
+
+    # Who speaks is part of the subject, so that a server can be told to let each runner speak only for itself.
+
+    def exchange(self, runner: str) -> str:
+        return f"{self.prefix}.exchange.{runner}"
+
+    def heartbeat(self, runner: str) -> str:
+        return f"{self.prefix}.heartbeat.{runner}"
 
     def log_subject(self, job_id: str) -> str:
         return f"{self.prefix}.log.{job_id}"

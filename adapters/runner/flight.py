@@ -47,10 +47,10 @@ class Flight:
         self.recount(assignments)
 
     def request(
-        self, runner: str, cluster: str, identifiers: list[tuple[str, int, int]], assignments: Assignments
+        self, cluster: str, identifiers: list[tuple[str, int, int]], assignments: Assignments
     ) -> bytes:
         """Return the request as it stands now."""
         # The reports were encoded by the threads that made them.
         reports = cast(Any, [msgspec.Raw(assignment.reports[0]) for assignment in self.reports])
         holds = assignments.refs if self._recounts else None
-        return p.encode(p.Exchange(runner, cluster, identifiers, reports, self.limit, self.wait, holds))
+        return p.encode(p.Exchange(cluster, identifiers, reports, self.limit, self.wait, holds))

@@ -42,10 +42,10 @@ class Heartbeat:
             await asyncio.sleep(interval)
             if not self._assignments:
                 return
-            request = p.encode(p.Heartbeat(self._runner_id, self._assignments.refs))
+            request = p.encode(p.Heartbeat(self._assignments.refs))
             try:
                 reply = await self._link.ask(
-                    self._link.names.heartbeat, request, timeout=interval, patience=interval
+                    self._link.names.heartbeat(self._runner_id), request, timeout=interval, patience=interval
                 )
             except ServerUnavailable as error:
                 log.info("no sign of life could be given: %s", error)

@@ -62,7 +62,7 @@ class Traffic:
     ) -> None:
         self._link = link
         self._equipment = equipment
-        self._runner_id = runner_id
+        self._subject = link.names.exchange(runner_id)
         self._assignments = assignments
         self._outbox = outbox
         self._alarm = alarm
@@ -115,7 +115,7 @@ class Traffic:
     async def farewell(self, patience: float) -> None:
         """Report whatever is held. Errors: ServerUnavailable after `patience` seconds without an answer."""
         payload = self._payload(Flight(list(self._assignments), 0, 0.0), 0)
-        await self._link.ask(self._link.names.exchange, payload, timeout=patience, patience=patience)
+        await self._link.ask(self._subject, payload, timeout=patience, patience=patience)
 
     async def stop(self) -> None:
         """Await no more answers."""
@@ -145,7 +145,7 @@ class Traffic:
     async def _fly(self, flight: Flight) -> None:
         try:
             reply = await self._link.ask(
-                self._link.names.exchange,
+                self._subject,
                 lambda tries: self._payload(flight, tries),
                 timeout=flight.wait + _ANSWER,
                 patience=self._patience,
@@ -166,7 +166,7 @@ class Traffic:
         if tries:
             flight.retry(self._assignments)
         announced = self._equipment.tasks.announced
-        return flight.request(self._runner_id, self._equipment.cluster, announced, self._assignments)
+        return flight.request(self._equipment.cluster, announced, self._assignments)
 
     def _answered(self, flight: Flight, reply: p.Exchanged) -> None:
         self._refused_since = math.inf

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from support.histories import JOB, JobDriver, describe, submission, task
 
 from jobledger.core import commands as c
 from jobledger.core import events as e
 from jobledger.core.codec import NO_PREVIOUS, Commit, digest, encode_commit
 from jobledger.core.job import Job, fold
 from jobledger.core.submission import NewTask, columns
+from support.histories import JOB, JobDriver, describe, submission, task
 
 HISTORIES = Path(__file__).with_name("histories")
 EPOCH = 1_700_000_000_000_000  # as large as real times are
@@ -28,9 +28,9 @@ EPOCH = 1_700_000_000_000_000  # as large as real times are
 
 def fan_out() -> JobDriver:
     """20 subtasks, and one that waits for all of them."""
-    job = _job(task("Root", input=b'{"n":20}'))
+    job = _job(task("Root", data=b'{"n":20}'))
     job.run(
-        0, *[task("Part", input=b"%d" % n) for n in range(20)], task("Reduce", cluster="gpu", after=range(20))
+        0, *[task("Part", data=b"%d" % n) for n in range(20)], task("Reduce", cluster="gpu", after=range(20))
     )
     while claimed := job.claim(8, runner="runner-ä"):
         for number in claimed:
@@ -85,14 +85,13 @@ def optional() -> JobDriver:
 def staged() -> JobDriver:
     """Subtasks in chunks, with dependencies across them; a first attempt whose chunks come to nothing."""
     job = _job(task("Root", retries=1))
-    tasks = [task("Part", input=bytes(40), after=[n - 1] if n % 3 else []) for n in range(12)]
-    first, second, *_, last = list(columns(tasks, max_bytes=200))
+    tasks = [task("Part", data=bytes(40), after=[n - 1] if n % 3 else []) for n in range(12)]
+    *chunks, last = columns(tasks, max_bytes=200)
     job.claim()
-    job.stage(0, first)
+    job.stage(0, chunks[0])
     job.fail(0)
     job.claim()
-    chunks = list(columns(tasks, max_bytes=200))
-    for chunk in chunks[:-1]:
+    for chunk in chunks:
         job.stage(0, chunk)
     job.do(c.ReportComputed(JOB, 0, 2, EPOCH, EPOCH + 1, last))
     job.drain()

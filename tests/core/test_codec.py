@@ -12,14 +12,14 @@ import msgspec
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from support.histories import describe, snapshot, submission, task
-from support.shapes import new_tasks
 
 from jobledger.core import events as e
 from jobledger.core.codec import NO_PREVIOUS, CodecError, Commit, decode_commit, digest, encode_commit
 from jobledger.core.job import Job, evolve, fold
 from jobledger.core.lifecycle import LifecycleError
 from jobledger.core.submission import Submission, columns
+from support.histories import describe, snapshot, submission, task
+from support.shapes import new_tasks
 
 HERE = Path(__file__).parent
 RECORDED = sorted((HERE / "histories").glob("*.hex"))
@@ -53,7 +53,9 @@ def test_a_recorded_history_folds_to_the_recorded_state(path: Path) -> None:
         fold(job, [(commit.at, commit.events)])
         assert job.settled == commit.settled
     # through JSON, which knows no tuples and no keys but strings
-    assert json.loads(json.dumps(describe(job))) == json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert json.loads(json.dumps(describe(job))) == json.loads(
+        path.with_suffix(".json").read_text(encoding="utf-8")
+    )
 
 
 @recorded
@@ -163,11 +165,18 @@ def test_any_commit_survives_the_wire(commit: Commit) -> None:
 # -- earlier and later versions -------------------------------------------------------------------------------------
 
 anything = st.recursive(
-    st.none() | st.booleans() | integers | st.floats(allow_nan=False) | st.text(max_size=5) | st.binary(max_size=5),
+    st.none()
+    | st.booleans()
+    | integers
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-tags = st.integers(15, 2**64 - 1) | st.integers(-(2**63), 0) | st.text(max_size=5) | st.none() | st.floats(0, 1)
+tags = (
+    st.integers(15, 2**64 - 1) | st.integers(-(2**63), 0) | st.text(max_size=5) | st.none() | st.floats(0, 1)
+)
 
 
 @given(st.lists(st.builds(e.UnknownEvent, tags, st.lists(anything, max_size=3)), min_size=1, max_size=3))
@@ -224,7 +233,9 @@ def test_fields_an_earlier_version_left_out_take_their_default() -> None:
         _encode([bytes(16), bytes(32), 1, "engine-1", False, [[12, "7"]]]),
         _encode([bytes(16), bytes(32), 1, "engine-1", False, [[99], [12, "7"]]]),
         _encode([bytes(16), bytes(32), 1, "engine-1", False, [[True, 7]]]),
-        _encode([bytes(16), bytes(32), 1, "engine-1", False, []]).replace(b"engine", b"\xff\xff\xff\xff\xff\xff"),
+        _encode([bytes(16), bytes(32), 1, "engine-1", False, []]).replace(
+            b"engine", b"\xff\xff\xff\xff\xff\xff"
+        ),
         encode_commit(commit_of(e.JobCanceled("retry"))).replace(b"retry", b"\xff\xff\xff\xff\xff"),
         encode_commit(commit_of(e.JobFailed(1))) + b"\x00",
         encode_commit(commit_of(e.UnknownEvent(99, [0])))[:-1] + b"\x91" * 5000,

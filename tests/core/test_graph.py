@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from support.histories import JobDriver, graph_snapshot, hinted, submission, task
-from support.shapes import KINDS, new_tasks
 
+from jobledger.core import events as e
 from jobledger.core.graph import ROOT, TaskGraph
+from jobledger.core.job import evolve
 from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.core.submission import NewTask, columns
+from support.histories import JobDriver, graph_snapshot, hinted, submission, task
+from support.shapes import KINDS, new_tasks
 
 RUNNING, COMPUTED = TaskState.RUNNING.value, TaskState.COMPUTED.value
 
@@ -116,6 +118,14 @@ def test_staged_subtasks_may_wait_for_those_of_earlier_chunks() -> None:
         assert [other for other in ready if other in made_ready] == made_ready
 
 
+def test_of_neighbours_that_become_ready_those_that_were_skipped_stay_out() -> None:
+    job = JobDriver(task(), *[task(after=[0]) for _ in range(4)])
+    evolve(job.job, e.TasksSkipped([2, 4], 0), 1)
+    assert job.drain() == [0, 1, 4]
+    assert job.states == "CCSSC"
+    assert job.state is JobState.COMPLETED
+
+
 def test_kinds_with_something_ready_are_told() -> None:
     job = JobDriver(task("A"), task("B"), task("C", after=[0]))
     assert set(job.job.graph.ready_specs()) == {0, 1}
@@ -198,7 +208,9 @@ def check_equal(graph: TaskGraph, naive: NaiveGraph) -> None:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["take", "take", "finish", "finish", "finish", "give back", "give back", "skip", "look"]),
+        st.sampled_from(
+            ["take", "take", "finish", "finish", "finish", "give back", "give back", "skip", "look"]
+        ),
         st.integers(0, 50),  # which task
         st.integers(1, 4),  # how many
         new_tasks(min_size=0, max_size=3),
@@ -227,7 +239,9 @@ def test_the_graph_answers_as_a_naive_one(
     add(roots, ROOT, chunked=False)
     for action, pick, size, subtasks, chunked in plan:
         busy = sorted(naive.busy)
-        if action == "look":  # now and then only: looking tidies the heaps, and may hide what is wrong with them
+        if (
+            action == "look"
+        ):  # now and then only: looking tidies the heaps, and may hide what is wrong with them
             check_equal(graph, naive)
         elif action == "take":
             taken = graph.next_ready(range(len(KINDS)), size)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from support.job_machine import JobMachine
 
 from jobledger.core.lifecycle import JOB_TABLE, TASK_TABLE, JobState
+from support.job_machine import JobMachine
 
 TestJob = JobMachine.TestCase
-TestJob.settings = settings(max_examples=120, stateful_step_count=15, deadline=None)
+TestJob.settings = settings(max_examples=120, stateful_step_count=15)
 
 EVERY_TRANSITION = {
     (machine, state, event)
@@ -31,12 +31,11 @@ def test_the_rules_reach_every_transition() -> None:
             taken.update(self.oracle.taken)
 
     for attempt in range(4):
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             Observed,
             settings=settings(
                 max_examples=100,
                 stateful_step_count=8,
-                deadline=None,
                 derandomize=attempt == 0,
                 database=None,
                 phases=[Phase.generate],

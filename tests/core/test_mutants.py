@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from support.job_machine import JobMachine
 
-from jobledger.core import decisions, graph, job, lifecycle
+from jobledger.core import decisions, job, lifecycle
 from jobledger.core.graph import TaskGraph
 from jobledger.core.job import Job
 from jobledger.core.lifecycle import JobState, LifecycleError, TaskState
+from support.job_machine import JobMachine
 
 #: what is wrong -> where, and which piece of text is replaced by which
 MUTANTS: dict[str, tuple[Any, str, str, str]] = {
@@ -44,10 +44,20 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
     "one retry too many": (decisions, "_failed", "< job.spec_of", "<= job.spec_of"),
     "failures are not counted": (job, "_attempt_failed", ", 0) + 1", ", 0)"),
     "failures are counted on after a retry of the job": (job, "_job_retried", "job.failures.clear()", "pass"),
-    "a lost runner counts as a failure": (job, "_expired", "job.expiries[event.task] =", "job.failures[event.task] ="),
+    "a lost runner counts as a failure": (
+        job,
+        "_expired",
+        "job.expiries[event.task] =",
+        "job.failures[event.task] =",
+    ),
     "a runner may be lost once more": (decisions, "_expire", "< MAX_EXPIRIES", "<= MAX_EXPIRIES"),
     "completion does not climb": (TaskGraph, "finish", "task = self.parent[task]", "return"),
-    "what is computed is complete, whatever is below it": (TaskGraph, "finish", "self.open[task] + children - 1", "self.open[task] - 1"),
+    "what is computed is complete, whatever is below it": (
+        TaskGraph,
+        "finish",
+        "self.open[task] + children - 1",
+        "self.open[task] - 1",
+    ),
     "a parent waits for one child too many": (TaskGraph, "finish", "+ children - 1", "+ children"),
     "a dependency set is complete with its last member but one": (
         TaskGraph,
@@ -78,7 +88,12 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
     "looking takes": (TaskGraph, "next_ready", "heappush(heap, entry)", "pass"),
     "claims of a halted job are decided": (decisions, "_claim", "job.state in HALTED or ", ""),
     "claims of a halted job are folded": (job, "_claimed", "job.state in HALTED", "False"),
-    "claims of what waits are folded": (job, "_claimed", "graph.ready.count(1, start, stop) != stop - start", "False"),
+    "claims of what waits are folded": (
+        job,
+        "_claimed",
+        "graph.ready.count(1, start, stop) != stop - start",
+        "False",
+    ),
     "all claims are of one attempt": (decisions, "_claim", "attempt + 1", "1"),
     "skipping what runs": (job, "_skipped", ".translate(_SKIP).count(0)", ".count(0)"),
     "skipping counts nothing": (job, "_skipped", "job.counts[_QUEUED] -= stop - start", "pass"),
@@ -88,15 +103,40 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
         "return task\n",
         "boundary = task\n        else:\n            boundary = locals().get('boundary')\n",
     ),
-    "an optional failure never completes the job": (decisions, "_fail", "finished=1 + len(skipped)", "finished=-1"),
-    "completion is missed": (decisions, "_with_completion", "job.unfinished == finished", "job.unfinished < finished"),
+    "an optional failure never completes the job": (
+        decisions,
+        "_fail",
+        "finished=1 + len(skipped)",
+        "finished=-1",
+    ),
+    "completion is missed": (
+        decisions,
+        "_with_completion",
+        "job.unfinished == finished",
+        "job.unfinished < finished",
+    ),
     "a canceled job completes": (decisions, "_with_completion", " and job.state not in HALTED", ""),
-    "a canceled job never fails": (decisions, "_fail", "job.state != JobState.FAILED.value", "job.state not in HALTED"),
+    "a canceled job never fails": (
+        decisions,
+        "_fail",
+        "job.state != JobState.FAILED.value",
+        "job.state not in HALTED",
+    ),
     "staged subtasks outlive their attempt": (job, "_requeue", "job.staged.pop(event.task, None)", "pass"),
     "staged subtasks are repeated": (job, "_computed", "job.staged.pop(task, None)", "job.staged.get(task)"),
-    "a cancel is repeated after a retry": (decisions, "_cancel", " or command.command_id in job.commands", ""),
+    "a cancel is repeated after a retry": (
+        decisions,
+        "_cancel",
+        " or command.command_id in job.commands",
+        "",
+    ),
     "queued tasks are not rescheduled": (decisions, "_retry", " + job.counts[TaskState.QUEUED.value]", ""),
-    "a retry of nothing hangs": (decisions, "_retry", "if job.unfinished else [retried, e.JobCompleted()]", ""),
+    "a retry of nothing hangs": (
+        decisions,
+        "_retry",
+        "if job.unfinished else [retried, e.JobCompleted()]",
+        "",
+    ),
     "a refused event leaves its mark": (
         job,
         "_job_retried",
@@ -110,10 +150,12 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
 def mutated(function: Any, old: str, new: str) -> Any:
     """Return `function` with the only occurrence of `old` in its text replaced."""
     source = textwrap.dedent(inspect.getsource(function))
-    assert source.count(old) == 1, f"{function.__qualname__} has {source.count(old)} times {old!r}: renew the mutant"
+    assert source.count(old) == 1, (
+        f"{function.__qualname__} has {source.count(old)} times {old!r}: renew the mutant"
+    )
     scope: dict[str, Any] = {}
-    code = compile("from __future__ import annotations\n" + source.replace(old, new), function.__qualname__, "exec")
-    exec(code, function.__globals__, scope)
+    code = compile("from __future__ import annotations\n" + source.replace(old, new), "<mutant>", "exec")
+    exec(code, function.__globals__, scope)  # noqa: S102 (its own text, but for one piece)
     return scope[function.__name__]
 
 
@@ -135,12 +177,11 @@ def caught() -> bool:
 
 def passes(*, derandomize: bool) -> bool:
     try:
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             JobMachine,
             settings=settings(
                 max_examples=300,
                 stateful_step_count=6,
-                deadline=None,
                 derandomize=derandomize,
                 database=None,
                 phases=[Phase.generate],  # shrinking takes longer than everything else

@@ -36,7 +36,7 @@ def test_packing_takes_numbers_in_any_order_and_repeated() -> None:
     ids=str,
 )
 def test_malformed_ranges_are_found(malformed: list[int]) -> None:
-    with pytest.raises(ValueError, match="range|task"):
+    with pytest.raises(ValueError, match=r"range|task"):
         ranges.check(malformed, 10)
 
 

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.histories import submission, task
-from support.shapes import new_tasks
 
 from jobledger.core import ranges
 from jobledger.core.submission import NO_DEPENDENCIES, NewTask, Submission, TaskSpec, columns
 from jobledger.core.task import TaskIdentifier
+from support.histories import submission, task
+from support.shapes import new_tasks
 
 SPEC = TaskSpec("Task", 1, 0, "default")
 
@@ -66,7 +66,7 @@ def test_nothing_makes_no_submission() -> None:
 
 
 def test_a_hundred_thousand_tasks_of_one_kind_take_a_few_bytes_each() -> None:
-    (chunk,) = columns([task(input=b"")] * 100_000)
+    (chunk,) = columns([task(data=b"")] * 100_000)
     assert chunk.spec_runs == [0, 100_000]
     assert chunk.dependency_runs == []
     assert len(msgspec.msgpack.encode(chunk)) < 100_000 * 2 + 100

@@ -8,7 +8,7 @@ import pytest
 
 from faults.conftest import Site
 from faults.record import Record
-from faults.tasks import Fan, KillsItsProcess
+from faults.tasks import Chain, Fan, KillsItsProcess
 from jobledger import JobFailed
 from jobledger.data import AttemptOutcome, JobState, TaskState
 from support.waiting import eventually
@@ -38,6 +38,33 @@ def test_another_runner_takes_over(site: Site, record: Record) -> None:
         first_attempt, *_ = task.attempts
         assert first_attempt.outcome is AttemptOutcome.EXPIRED
         assert "no sign of life" in first_attempt.reason
+
+
+def test_a_runner_that_comes_back_too_late_changes_nothing(site: Site, record: Record) -> None:
+    site.engine(lease=0.5)
+    late = site.runner()
+    job = site.client.jobs().submit("chain", Chain(3, milliseconds=300))
+    eventually(lambda: len(record) == 2, within=20)
+    late.freeze()
+    other = site.runner()
+    eventually(lambda: job.tasks_by_state[TaskState.COMPUTED] == 3, within=20)
+    late.thaw()
+    job.wait(timeout=20)
+
+    taken_over = job.tasks[1]
+    assert [attempt.outcome for attempt in taken_over.attempts] == [
+        AttemptOutcome.EXPIRED,
+        AttemptOutcome.COMPUTED,
+    ]
+    assert len({attempt.runner for attempt in taken_over.attempts}) == 2
+    record.check(job)
+
+    # it goes on as if nothing had happened
+    other.kill()
+    another = site.client.jobs().submit("another", Chain(2))
+    another.wait(timeout=20)
+    assert late.pid in record.processes()
+    record.check(job, another)
 
 
 def test_a_task_that_kills_its_process_is_tried_again(site: Site, record: Record) -> None:

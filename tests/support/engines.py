@@ -64,7 +64,12 @@ class BareRunner:
     """What a runner says to the engine, one exchange at a time."""
 
     def __init__(
-        self, link: Link, *kinds: str, cluster: str = "default", name: str = "", version: tuple[int, int] = (1, 0)
+        self,
+        link: Link,
+        *kinds: str,
+        cluster: str = "default",
+        name: str = "",
+        version: tuple[int, int] = (1, 0),
     ) -> None:
         self._link = link
         self.name = name or f"runner-{uuid4().hex[:8]}"
@@ -83,10 +88,10 @@ class BareRunner:
             if tries:  # the answer was lost, and with it what was claimed: this runner holds nothing else
                 fields.setdefault("holds", [])
             return p.encode(
-                p.Exchange(self.name, self._cluster, self._identifiers, list(reports), limit, wait, **fields)
+                p.Exchange(self._cluster, self._identifiers, list(reports), limit, wait, **fields)
             )
 
-        return await self._link.ask(self._link.names.exchange, request, timeout=20, patience=30)
+        return await self._link.ask(self._link.names.exchange(self.name), request, timeout=20, patience=30)
 
     def claim(self, limit: int = 1, wait: float = 5.0) -> list[p.AttemptRef]:
         return refs(self.exchange(limit=limit, wait=wait))
@@ -96,17 +101,15 @@ class BareRunner:
         return [refused.code for refused in self.exchange(*reports, limit=0).refused]
 
     def heartbeat(self, *holds: p.AttemptRef) -> list[p.AttemptRef]:
-        request = p.Heartbeat(self.name, list(holds))
-        reply = ask(self._link, self._link.names.heartbeat, request)
+        request = p.Heartbeat(list(holds))
+        reply = ask(self._link, self._link.names.heartbeat(self.name), request)
         assert isinstance(reply, p.HeartbeatSeen), reply
         return reply.lost
 
 
 def refs(exchanged: p.Exchanged) -> list[p.AttemptRef]:
     """Return the attempts that were handed out."""
-    return [
-        p.AttemptRef(job.job_id, task.task, task.attempt) for job in exchanged.jobs for task in job.tasks
-    ]
+    return [p.AttemptRef(job.job_id, task.task, task.attempt) for job in exchanged.jobs for task in job.tasks]
 
 
 def computed(ref: p.AttemptRef, *subtasks: NewTask) -> c.ReportComputed:
@@ -117,7 +120,9 @@ def failed(ref: p.AttemptRef) -> c.ReportFailed:
     return c.ReportFailed(*ref, 1, 2, ERROR)
 
 
-def task(kind: str = "Task", *, cluster: str = "default", after: tuple[int, ...] = (), retries: int = 0) -> NewTask:
+def task(
+    kind: str = "Task", *, cluster: str = "default", after: tuple[int, ...] = (), retries: int = 0
+) -> NewTask:
     return NewTask(TaskSpec(kind, 1, 0, cluster, retries), b"1", frozenset(after))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -30,19 +30,33 @@ def task(
     name: str = "Task",
     *,
     after: Iterable[int] = (),
-    input: bytes = b"",
+    data: bytes = b"",
     cluster: str = "default",
     retries: int = 0,
     optional: bool = False,
 ) -> NewTask:
     """Return a task to submit, which waits for the tasks at the positions `after` of the same submission."""
-    return NewTask(TaskSpec(name, 1, 0, cluster, retries, optional), input, frozenset(after))
+    return NewTask(TaskSpec(name, 1, 0, cluster, retries, optional), data, frozenset(after))
 
 
 def submission(*tasks: NewTask) -> Submission:
     """Return these tasks as one submission."""
     (only,) = columns(tasks)
     return only
+
+
+A_TASK = submission(task())
+MALFORMED = Submission([b"", b""], [TaskSpec("Task", 1, 0, "default")], [0, 1])
+A_LATER_CHUNK = msgspec.structs.replace(A_TASK, start=5)
+
+#: the commands that speak of an attempt: of attempt `attempt` of task `number`
+OF_AN_ATTEMPT: dict[str, Callable[[int, int], c.Command]] = {
+    "stage": lambda number, attempt: c.StageSubtasks(JOB, number, attempt, A_TASK),
+    "computed": lambda number, attempt: c.ReportComputed(JOB, number, attempt, STARTED, STOPPED),
+    "failed": lambda number, attempt: c.ReportFailed(JOB, number, attempt, STARTED, STOPPED, ERROR),
+    "release": lambda number, attempt: c.ReleaseTask(JOB, number, attempt, "shutting down"),
+    "expire": lambda number, attempt: c.ExpireLease(JOB, number, attempt),
+}
 
 
 class JobDriver:
@@ -80,7 +94,9 @@ class JobDriver:
     def submit(self, *roots: NewTask) -> list[e.Event]:
         return self.do(c.SubmitJob(JOB, "a job", submission(*roots), "user@host"))
 
-    def claim(self, limit: int = 1, *, specs: Sequence[int] | None = None, runner: str = "runner-1") -> list[int]:
+    def claim(
+        self, limit: int = 1, *, specs: Sequence[int] | None = None, runner: str = "runner-1"
+    ) -> list[int]:
         """Claim up to `limit` tasks, of any kind unless `specs` says otherwise. Return their numbers, ascending."""
         kinds = list(range(len(self.job.specs))) if specs is None else list(specs)
         events = self.do(c.ClaimTasks(JOB, runner, kinds, limit))
@@ -125,7 +141,7 @@ class JobDriver:
         order: list[int] = []
         while taken := self.claim():
             order += taken
-            self.compute(*taken)
+            self.compute(taken[0])
         return order
 
     def _attempt(self, number: int, attempt: int | None) -> int:
@@ -140,7 +156,9 @@ class JobDriver:
     @property
     def states(self) -> str:
         """The states of all tasks in order, a letter each; FAILED_OPTIONAL is O."""
-        return "".join("O" if state is TaskState.FAILED_OPTIONAL else state.name[0] for state in self._states())
+        return "".join(
+            "O" if state is TaskState.FAILED_OPTIONAL else state.name[0] for state in self._states()
+        )
 
     @property
     def counts(self) -> dict[TaskState, int]:
@@ -149,6 +167,13 @@ class JobDriver:
 
     def _states(self) -> list[TaskState]:
         return [self.job.state_of(number) for number in range(len(self.job.graph))]
+
+
+def fanned_out(children: int = 3) -> JobDriver:
+    """Return a job whose root is computed and has some subtasks, all ready: tasks 1, 2, 3, …"""
+    job = JobDriver(task("Root"))
+    job.run(0, *[task("Child") for _ in range(children)])
+    return job
 
 
 def numbers_of(event: e.Event) -> list[int]:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from jobledger.core import commands as c
 from jobledger.core import events as e
 from jobledger.core.lifecycle import JobLifecycle, JobState, TaskLifecycle, TaskState
 from jobledger.core.submission import NO_DEPENDENCIES, NewTask, Submission
 
-MAX_EXPIRIES = 10
 TASK_STATES = {state.value: state.name.lower() for state in TaskState}
 JOB_STATES = {state.value: state.name.lower() for state in JobState}
 HALTED = {"completed", "failed", "canceled"}
@@ -92,7 +90,8 @@ class Oracle:
         self.machine: Any = None  # until the job is submitted
         self.commands: dict[str, int] = {}
         self.failed_task: int | None = None
-        self.taken: set[tuple[str, int, str]] = set()  #: the transitions taken: machine, number of the state, event
+        #: the transitions taken: machine, number of the state, event
+        self.taken: set[tuple[str, int, str]] = set()
 
     # -- definitions ----------------------------------------------------------------------------------------------
 
@@ -131,119 +130,12 @@ class Oracle:
         ready = [node for node in self.nodes if node.ready and node.spec in wanted]
         return sorted(ready, key=lambda node: (-node.depth, node.number))[: max(limit, 0)]
 
-    # -- what is decided ------------------------------------------------------------------------------------------
-
-    def decide(self, command: c.Command, now: int) -> list[e.Event] | str:
-        """Return the events that `command` leads to, or the code with which it is refused."""
-        if isinstance(command, c.SubmitJob):
-            return self._submit(command)
-        if isinstance(command, c.ClaimTasks):
-            return self._claim(command)
-        if self.machine is None:
-            return "unknown_job"
-        if isinstance(command, c.CancelJob):
-            repeated = self.halted or command.command_id in self.commands
-            return [] if repeated else [e.JobCanceled(command.command_id, command.by, command.reason)]
-        if isinstance(command, c.RetryJob):
-            return self._retry(command)
-        if not 0 <= command.task < len(self.nodes):
-            return "invalid"
-        node = self.nodes[command.task]
-        if command.attempt != node.attempt or node.state != "running":
-            return [] if self._repeated(node, command) else "stale"
-        if isinstance(command, c.StageSubtasks):
-            if command.tasks.start < len(node.staged):
-                return []
-            sound = _sound(command.tasks, len(node.staged))
-            return [e.SubtasksStaged(node.number, node.attempt, command.tasks)] if sound else "invalid"
-        if isinstance(command, c.ReportComputed):
-            return self._computed(node, command)
-        if isinstance(command, c.ReportFailed):
-            return self._failed(node, command)
-        if isinstance(command, c.ReleaseTask):
-            return [e.TaskReleased(node.number, node.attempt, command.reason)]
-        return self._expire(node, now)
-
-    def _submit(self, command: c.SubmitJob) -> list[e.Event] | str:
-        if self.machine is not None:
-            return []
-        if not command.name or not _sound(command.tasks, 0):
-            return "invalid"
-        return [e.JobSubmitted(command.name, command.tasks, command.by)]
-
-    def _claim(self, command: c.ClaimTasks) -> list[e.Event] | str:
-        chosen = self.claimable(command.specs, command.limit)
-        return [
-            e.TasksClaimed(
-                command.runner,
-                attempt + 1,
-                packed(node.number for node in chosen if node.attempt == attempt),
-            )
-            for attempt in sorted({node.attempt for node in chosen})
-        ]
-
-    def _retry(self, command: c.RetryJob) -> list[e.Event] | str:
-        if command.command_id in self.commands:
-            return []
-        if self.state not in ("failed", "canceled"):
-            return "not_retryable"
-        failed = packed(node.number for node in self.nodes if node.state == "failed")
-        retried = e.JobRetried(command.command_id, failed, self.count("failed", "queued"), command.by)
-        return [retried] if self.unfinished else [retried, e.JobCompleted()]
-
-    def _repeated(self, node: Node, command: c.Command) -> bool:
-        """Whether the attempt, which is over, may have ended with this very report."""
-        if command.attempt != node.attempt or not node.attempt:  # type: ignore[union-attr]
-            return False
-        return (
-            (isinstance(command, c.ReportComputed) and node.state == "computed")
-            or (isinstance(command, c.ReportFailed) and node.state in ("queued", "failed", "failed_optional"))
-            or (isinstance(command, c.ReleaseTask) and node.state == "queued")
-        )
-
-    def _computed(self, node: Node, command: c.ReportComputed) -> list[e.Event] | str:
-        new = command.subtasks
-        if new is not None and not _sound(new, len(node.staged)):
-            return "invalid"
-        events: list[e.Event] = [
-            e.TaskComputed(
-                node.number, node.attempt, command.started, command.stopped, new, command.display
-            )
-        ]
-        if new is None and not node.staged and self.unfinished == 1 and not self.halted:
-            events.append(e.JobCompleted())
-        return events
-
-    def _failed(self, node: Node, report: c.ReportFailed) -> list[e.Event]:
-        facts = (node.number, node.attempt, report.started, report.stopped, report.error, report.display)
-        if node.failures < node.spec.max_retries:
-            return [e.AttemptFailed(*facts)]
-        return self._fail(node, facts)
-
-    def _expire(self, node: Node, now: int) -> list[e.Event]:
-        if node.expiries < MAX_EXPIRIES:
-            return [e.LeaseExpired(node.number, node.attempt, node.runner)]
-        return self._fail(node, (node.number, node.attempt, now, now, e.Error("LeaseExpired", ""), None))
-
-    def _fail(self, node: Node, facts: tuple[Any, ...]) -> list[e.Event]:
-        boundary = node.boundary
-        if boundary is None:
-            failed = e.TaskFailed(*facts)
-            return [failed] if self.state == "failed" else [failed, e.JobFailed(node.number)]
-        events: list[e.Event] = [e.OptionalTaskFailed(*facts)]
-        skipped = [other for other in boundary.below() if other.state == "queued"]
-        if skipped:
-            events.append(e.TasksSkipped(packed(other.number for other in skipped), node.number))
-        if self.unfinished == 1 + len(skipped) and not self.halted:
-            events.append(e.JobCompleted())
-        return events
-
     # -- what happens ---------------------------------------------------------------------------------------------
 
     def allows(self, event: e.Event) -> bool:
         """Whether `event` may follow what came before."""
         if isinstance(event, e.JobSubmitted):
-            return self.machine is None and _sound(event.tasks, 0)
+            return self.machine is None and sound(event.tasks, 0)
         if self.machine is None:
             return False
         if type(event) in OF_JOB and OF_JOB[type(event)] not in _allowed(self.machine):
@@ -269,10 +161,10 @@ class Oracle:
                 return False
             nodes = [self.nodes[event.task]]
         if isinstance(event, e.SubtasksStaged):
-            return nodes[0].state == "running" and _sound(event.tasks, len(nodes[0].staged))
-        if isinstance(event, e.TaskComputed) and event.subtasks is not None:
-            sound = _sound(event.subtasks, len(nodes[0].staged))
-            return sound and "compute" in _allowed(nodes[0].machine)
+            return nodes[0].state == "running" and sound(event.tasks, len(nodes[0].staged))
+        new = event.subtasks if isinstance(event, e.TaskComputed) else None
+        if new is not None and not sound(new, len(nodes[0].staged)):
+            return False
         return all(OF_TASK[type(event)] in _allowed(node.machine) for node in nodes)
 
     def follow(self, event: Any) -> None:
@@ -285,8 +177,7 @@ class Oracle:
         if type(event) in OF_JOB:
             self._send(self.machine, OF_JOB[type(event)])
         if type(event) in OF_TASK:
-            numbers = unpacked(event.tasks) if hasattr(event, "tasks") else [event.task]
-            for number in numbers:
+            for number in about(event):
                 self._follow_one(self.nodes[number], event)
         self._note(event)
         wanted = self.following_state()
@@ -333,6 +224,11 @@ class Oracle:
         self.taken.add((type(machine).__name__, before, event))
 
 
+def about(event: Any) -> list[int]:
+    """Return the numbers of the tasks that `event` moves."""
+    return unpacked(event.tasks) if hasattr(event, "tasks") else [event.task]
+
+
 def packed(numbers: Iterable[int]) -> list[int]:
     ranges: list[int] = []
     for number in sorted(numbers):
@@ -363,7 +259,8 @@ def _runs(flat: list[int]) -> Iterator[tuple[int, int]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
-def _sound(tasks: Submission, start: int) -> bool:
+def sound(tasks: Submission, start: int) -> bool:
+    """Whether these are well-formed tasks to follow `start` others."""
     try:
         tasks.check()  # has a test of its own
     except ValueError:

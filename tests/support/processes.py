@@ -77,6 +77,13 @@ class PythonProcess:
         """End it as a crash would."""
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Let it do nothing until it is thawed, as when its machine is asleep or swapping."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """End it in order; as a crash would if that takes too long."""
         try:

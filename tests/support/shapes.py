@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from jobledger.core.submission import NewTask, TaskSpec
 
 #: few kinds, so that neighbours often share one
-PLAIN = [TaskSpec("Plain", 1, 0, "default"), TaskSpec("Plain", 1, 0, "default", 1), TaskSpec("Other", 1, 0, "gpu", 2)]
+PLAIN = [
+    TaskSpec("Plain", 1, 0, "default"),
+    TaskSpec("Plain", 1, 0, "default", 1),
+    TaskSpec("Other", 1, 0, "gpu", 2),
+]
 OPTIONAL = [TaskSpec("Plain", 1, 0, "default", 0, True), TaskSpec("Maybe", 0, 3, "gpu", 1, True)]
 KINDS = [*PLAIN, *OPTIONAL]
 
@@ -17,16 +21,19 @@ inputs = st.binary(max_size=3)
 
 
 @st.composite
-def new_tasks(draw: st.DrawFn, *, min_size: int = 1, max_size: int = 6, optional: bool = True) -> list[NewTask]:
+def new_tasks(
+    draw: st.DrawFn, *, min_size: int = 1, max_size: int = 6, optional: bool = True
+) -> list[NewTask]:
     """Tasks of which each may wait for any of those before it."""
     kinds = st.sampled_from([*PLAIN, *KINDS] if optional else PLAIN)
     tasks: list[NewTask] = []
     for position in range(draw(st.integers(min_size, max_size))):
         # half of the tasks wait for nothing: else hardly anything would run side by side
-        waits = position and draw(st.booleans())
+        waits = position > 0 and draw(st.booleans())
         members = draw(st.frozensets(st.integers(0, position - 1), max_size=4)) if waits else frozenset[int]()
         # most tasks are of the kind of the one before them, as most tasks are
-        kind = tasks[-1].spec if tasks and draw(st.integers(0, 2)) else draw(kinds)
+        alike = position > 0 and draw(st.integers(0, 2)) > 0
+        kind = tasks[-1].spec if alike else draw(kinds)
         tasks.append(NewTask(kind, draw(inputs), members))
     return tasks
 
@@ -38,7 +45,9 @@ def random_tasks(random: Random, at_most: int = 5) -> list[NewTask]:
     if shape < 0.3:  # side by side, all alike: the most common of shapes
         return [NewTask(kind, b"", frozenset())] * random.randint(3, 2 * at_most)
     if shape < 0.45:  # one after the other
-        return [NewTask(kind, b"", frozenset([n - 1] if n else [])) for n in range(random.randint(2, at_most))]
+        return [
+            NewTask(kind, b"", frozenset([n - 1] if n else [])) for n in range(random.randint(2, at_most))
+        ]
     for position in range(random.randint(1, at_most)):
         if random.random() < 0.3:
             kind = random.choice(KINDS)

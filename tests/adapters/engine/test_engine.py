@@ -134,7 +134,7 @@ def test_a_malformed_submission_is_refused_and_leaves_nothing(engine: EngineHarn
 
 
 def test_bytes_that_are_no_request_are_refused(engine: EngineHarness, link: Link) -> None:
-    for subject in (link.names.command, link.names.exchange, link.names.heartbeat):
+    for subject in (link.names.command, link.names.exchange("r"), link.names.heartbeat("r")):
         reply = shared_portal().run(link.ask(subject, os.urandom(40), timeout=5, patience=5))
         assert isinstance(reply, p.Refused)
         assert reply.code == "invalid"
@@ -270,7 +270,9 @@ def test_a_foreign_commit_is_noticed_and_taken_in(engine: EngineHarness, link: L
     job_id = submit(link, task(), task())
     (only,) = history(link, job_id)
     foreign = Commit(os.urandom(16), only.digest, 5, "someone", False, [e.TasksClaimed("ghost", 1, [0, 1])])
-    shared_portal().run(link.nc.jetstream().publish(link.names.log_subject(job_id), encode_message(2, foreign)))
+    shared_portal().run(
+        link.nc.jetstream().publish(link.names.log_subject(job_id), encode_message(2, foreign))
+    )
     (ref,) = BareRunner(link).claim(limit=2)
     assert ref.task == 1  # task 0 is the ghost's
     assert [commit.version for commit in history(link, job_id)] == [1, 2, 3]
@@ -344,3 +346,23 @@ def test_following_ends_when_its_time_is_up(engine: EngineHarness, link: Link) -
     status = command(link, p.FollowJob(job_id, settled=True, wait=0.05))
     assert isinstance(status, p.JobStatus)
     assert not status.settled
+
+
+def test_what_a_dead_runner_was_to_be_handed_goes_to_another_at_once(
+    engine: EngineHarness, link: Link
+) -> None:
+    dead, other = BareRunner(link), BareRunner(link)
+
+    async def ask_and_die() -> None:
+        inbox = link.nc.new_inbox()
+        request = p.encode(p.Exchange("default", [("Task", 1, 0)], limit=1, wait=30))
+        await link.nc.publish(
+            link.names.exchange(dead.name), request, reply=inbox
+        )  # and nobody listens there
+        await link.nc.flush()
+
+    shared_portal().run(ask_and_die())
+    job_id = submit(link)
+    (ref,) = other.claim(wait=5)
+    assert ref == p.AttemptRef(job_id, 0, 2)
+    assert event_names(link, job_id) == ["JobSubmitted", "TasksClaimed", "TaskReleased", "TasksClaimed"]

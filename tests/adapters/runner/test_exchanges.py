@@ -103,8 +103,8 @@ class ScriptedEngine:
             await message.respond(p.encode(p.HeartbeatSeen(self.lost)))
 
         nc = self._bench.link.nc
-        await nc.subscribe(self._bench.names.exchange, cb=exchange)
-        await nc.subscribe(self._bench.names.heartbeat, cb=heartbeat)
+        await nc.subscribe(self._bench.names.exchanges, cb=exchange)
+        await nc.subscribe(self._bench.names.heartbeats, cb=heartbeat)
         await nc.flush()
 
     def next(self) -> Asked:

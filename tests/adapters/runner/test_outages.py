@@ -168,7 +168,7 @@ def test_heartbeats_keep_the_lease_of_a_task_that_outlasts_it(
         beats.release()
 
     async def listen() -> None:
-        await bare_bench.link.nc.subscribe(bare_bench.names.heartbeat, cb=beat)
+        await bare_bench.link.nc.subscribe(bare_bench.names.heartbeats, cb=beat)
         await bare_bench.link.nc.flush()
 
     bare_bench.portal.run(listen())

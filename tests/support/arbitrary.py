@@ -1,0 +1,93 @@
+"""Events and commands that mostly should not be: drawn at random, or right but for one thing."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import strategies as st
+
+from jobledger.core import commands as c
+from jobledger.core import events as e
+from jobledger.core.submission import Submission, columns
+from support.histories import ERROR, JOB
+from support.oracle import Oracle, packed
+from support.shapes import new_tasks, random_tasks
+
+picks = st.integers(0, 60)
+small = st.integers(-1, 12)
+attempts = st.integers(-1, 5)
+command_ids = st.sampled_from(["one", "two", "three", "four", "five", "six"])
+
+#: submissions that are mostly malformed, or begin where they should not
+dubious = st.one_of(
+    new_tasks(max_size=2).map(lambda tasks: next(columns(tasks))),
+    st.builds(
+        Submission,
+        inputs=st.lists(st.just(b""), max_size=2),
+        specs=st.just([]),
+        spec_runs=st.lists(st.integers(-1, 2), max_size=2),
+        dependency_sets=st.lists(st.lists(st.integers(-1, 2), max_size=2), max_size=1),
+        start=st.integers(-1, 2),
+    ),
+)
+range_lists = st.one_of(
+    st.lists(small, max_size=4),  # hardly ever ranges
+    picks.map(lambda number: [number, number + 1]),
+    st.tuples(small, small).map(lambda pair: [min(pair), max(pair) + 1]),
+)
+numbers = small | picks
+facts = (numbers, attempts, st.just(10), st.just(20))
+
+arbitrary_events: st.SearchStrategy[e.Event] = st.one_of(
+    st.builds(e.JobSubmitted, st.just("again"), dubious),
+    st.builds(e.SubtasksStaged, numbers, attempts, dubious),
+    st.builds(e.TasksClaimed, st.just("runner"), attempts, range_lists),
+    st.builds(e.TaskComputed, *facts, st.none() | dubious),
+    st.builds(e.AttemptFailed, *facts, st.just(ERROR)),
+    st.builds(e.TaskFailed, *facts, st.just(ERROR)),
+    st.builds(e.OptionalTaskFailed, *facts, st.just(ERROR)),
+    st.builds(e.TasksSkipped, range_lists, numbers),
+    st.builds(e.TaskReleased, numbers, attempts, st.just("")),
+    st.builds(e.LeaseExpired, numbers, attempts, st.just("runner")),
+    st.just(e.JobCompleted()),
+    st.builds(e.JobFailed, numbers),
+    st.builds(e.JobCanceled, command_ids),
+    st.builds(e.JobRetried, command_ids, range_lists, small),
+)
+arbitrary_commands: st.SearchStrategy[c.Command] = st.one_of(
+    st.builds(c.SubmitJob, st.just(JOB), st.sampled_from(["", "again"]), dubious),
+    st.builds(c.StageSubtasks, st.just(JOB), numbers, attempts, dubious),
+    st.builds(c.ReportComputed, st.just(JOB), *facts, st.none() | dubious),
+    st.builds(c.ReportFailed, st.just(JOB), *facts, st.just(ERROR)),
+    st.builds(c.ReleaseTask, st.just(JOB), numbers, attempts, st.just("")),
+    st.builds(c.ExpireLease, st.just(JOB), numbers, attempts),
+    st.builds(c.ClaimTasks, st.just(JOB), st.just("runner"), st.lists(small, max_size=3), small),
+)
+
+
+def almost_right(random: Random, oracle: Oracle) -> e.Event:
+    """Return an event that may be allowed, or is not for one reason only."""
+    ready = [node for node in oracle.nodes if node.ready]
+    node = random.choice(ready if ready and random.random() < 0.4 else oracle.nodes)
+    number, attempt = node.number, node.attempt + random.choice([0, 0, 0, 1, -1])
+    like = (node.state, node.attempt)
+    alike = [other.number for other in oracle.nodes if (other.state, other.attempt) == like]
+    several = random.sample(alike, random.randint(1, min(3, len(alike))))
+    some = packed(several if random.random() < 0.5 else [number])
+    facts = (number, attempt, 10, 20)
+    events: list[e.Event] = [
+        *[e.TasksClaimed("runner", attempt + 1, some)] * 4,
+        e.TaskComputed(*facts),
+        e.AttemptFailed(*facts, ERROR),
+        e.TaskFailed(*facts, ERROR),
+        e.OptionalTaskFailed(*facts, ERROR),
+        e.TaskReleased(number, attempt, ""),
+        e.LeaseExpired(number, attempt, "runner"),
+        e.SubtasksStaged(number, attempt, next(columns(random_tasks(random, 2)))),
+        e.TasksSkipped(some, number),
+        e.JobRetried("again", some, 1),
+        e.JobCompleted(),
+        e.JobFailed(number),
+        e.JobCanceled("again"),
+    ]
+    return random.choice(events)
