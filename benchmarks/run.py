@@ -109,7 +109,10 @@ class Table:
         row = {"workload": workload, "unit": unit, "median": statistics.median(values)}
         row |= {"min": min(values), "max": max(values), "runs": len(values)}
         self.rows.append(row)
-        print(f"{workload:<58}{row['median']:>12,.2f} {unit:<10}({row['min']:,.2f} to {row['max']:,.2f})", flush=True)
+        print(
+            f"{workload:<58}{row['median']:>12,.2f} {unit:<10}({row['min']:,.2f} to {row['max']:,.2f})",
+            flush=True,
+        )
 
 
 def measure(folder: str, tasks: int, repeat: int) -> Table:
@@ -142,14 +145,22 @@ def measure(folder: str, tasks: int, repeat: int) -> Table:
         began = time.perf_counter()
         big = jobs.submit("big", FanOut(tasks)).wait(600)
         table.add(f"fan-out of {tasks:,} tasks", "tasks/s", [tasks / (time.perf_counter() - began)])
-        table.add(f"peak engine memory growth over that job of {tasks:,}", "MB", [memory(engine, "VmHWM") - before])
-        table.add("find() of that job in a new process", "s", [find_cold(folder, str(big.id)) for _ in range(repeat)])
+        table.add(
+            f"peak engine memory growth over that job of {tasks:,}", "MB", [memory(engine, "VmHWM") - before]
+        )
+        table.add(
+            "find() of that job in a new process",
+            "s",
+            [find_cold(folder, str(big.id)) for _ in range(repeat)],
+        )
     client.close()
     return table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tasks", type=int, default=100_000, help="size of the largest job")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--json", metavar="FILE", help="also write the figures there")

@@ -61,7 +61,7 @@ def decode_commit(data: bytes) -> Commit:
     Errors: CodecError if the bytes are damaged, or an event of a known tag has the wrong shape.
     """
     try:
-        return _typed.decode(data)
+        return Commit(*msgspec.structs.astuple(_typed.decode(data)))
     except msgspec.ValidationError:
         return _decode_with_unknown(data)
     except _DAMAGED as error:

@@ -65,7 +65,9 @@ class Job:
         self.claimed_by: dict[int, str] = {}  #: runner of each running task
         self.staged: dict[int, list[Submission]] = {}  #: subtasks of attempts that have not reported yet
         self.failed_task: int | None = None  #: the task that failed the job
-        self.commands: dict[str, int] = {}  #: what each cancel (1) and retry (tasks rescheduled) was answered, by command id
+        self.commands: dict[
+            str, int
+        ] = {}  #: what each cancel (1) and retry (tasks rescheduled) was answered, by command id
 
     @property
     def unfinished(self) -> int:

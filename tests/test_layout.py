@@ -44,18 +44,18 @@ def test_every_module_is_in_the_wheel(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     shipped = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("jobledger/")}
     written = {
-        "jobledger/" + str(path.relative_to(ROOT))
-        for part in PARTS
-        for path in (ROOT / part).rglob("*.py")
+        "jobledger/" + str(path.relative_to(ROOT)) for part in PARTS for path in (ROOT / part).rglob("*.py")
     }
     written |= {f"jobledger/{path.name}" for path in (ROOT / "src" / "jobledger").glob("*.py")}
     assert shipped == written | {"jobledger/py.typed"}
 
 
 def test_the_readme_has_exactly_two_commands_of_one_line() -> None:
-    section = re.search(r"^## Two commands$(.*?)(?=^## |\Z)", (ROOT / "README.md").read_text(), re.S | re.M)
+    section = re.search(
+        r"^## Two commands$(.*?)(?=^## |\Z)", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+    )
     assert section is not None
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", section[1], re.S | re.M)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", section[1], re.DOTALL | re.MULTILINE)
     assert [language for language, _ in blocks] == ["sh", "sh"]
     assert all(len(block.strip().splitlines()) == 1 for _, block in blocks)
     assert "jobledger demo" in blocks[0][1]

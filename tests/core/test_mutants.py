@@ -167,7 +167,7 @@ def plant(patch: pytest.MonkeyPatch, home: Any, name: str, old: str, new: str) -
     for table in (job._HANDLERS, decisions._DECISIONS):
         for key, value in table.items():
             if value is function:
-                patch.setitem(table, key, mutant)  # type: ignore[arg-type]
+                patch.setitem(table, key, mutant)
 
 
 def caught() -> bool:

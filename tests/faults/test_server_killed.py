@@ -9,13 +9,14 @@ from functools import partial
 from faults.conftest import Site
 from faults.record import Record
 from faults.tasks import Chain, Fan
-from jobledger import Job, JobState
+from jobledger import Job
+from jobledger.data import AttemptOutcome, JobState
 from support.servers import NatsServer
 from support.waiting import eventually
 
 
 def test_everything_resumes_when_it_is_back(own_site: Site, own_server: NatsServer, record: Record) -> None:
-    engine = own_site.engine()
+    engine = own_site.engine(lease=10.0)
     runner = own_site.runner(concurrency=4)
     job_client = own_site.client.jobs()
     # Chains of tasks that take no time keep requests on their way, so that every kill loses some.
@@ -28,6 +29,9 @@ def test_everything_resumes_when_it_is_back(own_site: Site, own_server: NatsServ
         job.wait(timeout=30)
         assert job.state is JobState.COMPLETED
     record.check(*jobs)
+    # All the time the runner was alive, and what it had been given was known to it.
+    ended = [attempt.outcome for job in jobs for task in job.tasks for attempt in task.attempts]
+    assert AttemptOutcome.EXPIRED not in ended
     assert record.processes() == {runner.pid}
     assert engine.alive
     assert runner.alive

@@ -36,7 +36,7 @@ def test_a_life_in_lines() -> None:
     driver = JobDriver(task("Root"))
     driver.claim()
     leaves = [task("Leaf", retries=1) for _ in range(3)]
-    staged, last = columns([*leaves, task("Reduce", input=bytes(100))], max_bytes=100)
+    staged, last = columns([*leaves, task("Reduce", data=bytes(100))], max_bytes=100)
     driver.stage(0, staged)
     driver.do(c.ReportComputed(JOB, 0, 1, T0, T0 + 1_234_567, last))
     assert driver.claim(3) == [1, 2, 3]

@@ -152,8 +152,8 @@ def test_every_queued_task_says_what_it_waits_for_and_no_other_does(random: Rand
 
 
 def test_a_task_tells_what_it_is() -> None:
-    driver = JobDriver(task("Root", input=b'{"n":3,"name":"x"}', cluster="gpu", retries=2))
-    driver.run(0, task("Left"), task("Right", after=[0], optional=True, input=b"7"))
+    driver = JobDriver(task("Root", data=b'{"n":3,"name":"x"}', cluster="gpu", retries=2))
+    driver.run(0, task("Left"), task("Right", after=[0], optional=True, data=b"7"))
     root, left, right = view_of(committed(driver)).tasks
     assert root.id == f"{JOB}/0"
     assert (root.name, root.version, root.cluster, root.max_retries) == ("Root", "v1.0", "gpu", 2)
@@ -177,7 +177,7 @@ def test_a_task_tells_what_it_is() -> None:
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"{", b"[" * 100_000])
 def test_an_input_that_is_no_json_is_shown_as_text(data: bytes) -> None:
-    (one,) = view_of(committed(JobDriver(task(input=data)))).tasks
+    (one,) = view_of(committed(JobDriver(task(data=data)))).tasks
     assert one.input_json == data.decode("utf-8", "replace")
 
 
@@ -395,7 +395,7 @@ def test_events_of_a_later_version_change_nothing() -> None:
 
 def test_100_000_tasks_are_folded_in_little_memory() -> None:
     count = 100_000
-    chunks = list(columns((task("Leaf", input=b"%d" % n) for n in range(count)), max_bytes=500_000))
+    chunks = list(columns((task("Leaf", data=b"%d" % n) for n in range(count)), max_bytes=500_000))
     driver = JobDriver(task("Root"))
     driver.claim()
     for chunk in chunks[:-1]:

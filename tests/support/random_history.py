@@ -100,5 +100,5 @@ def _some_tasks(random: Random, count: int, *, roots: bool = False) -> list[NewT
         optional = not roots and random.random() < 0.2
         retries = random.randint(0, 2)
         text = b'{"n":%d}' % position
-        tasks.append(task(random.choice("ABC"), after=after, input=text, retries=retries, optional=optional))
+        tasks.append(task(random.choice("ABC"), after=after, data=text, retries=retries, optional=optional))
     return tasks

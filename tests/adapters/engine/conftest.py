@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from support.engines import EngineHarness
-from support.servers import NatsServer
 
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.portal import shared_portal
+from support.engines import EngineHarness
+from support.servers import NatsServer
 
 
 @pytest.fixture

@@ -8,6 +8,15 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+
+from jobledger.adapters import protocol as p
+from jobledger.adapters.link import Link
+from jobledger.adapters.nats.log import encode_message
+from jobledger.adapters.portal import shared_portal
+from jobledger.core import commands as c
+from jobledger.core import events as e
+from jobledger.core.codec import Commit
+from jobledger.core.lifecycle import JobState
 from support.engines import (
     BareRunner,
     EngineHarness,
@@ -23,15 +32,6 @@ from support.engines import (
     task,
 )
 from support.waiting import eventually
-
-from jobledger.adapters import protocol as p
-from jobledger.adapters.link import Link
-from jobledger.adapters.nats.log import encode_message
-from jobledger.adapters.portal import shared_portal
-from jobledger.core import commands as c
-from jobledger.core import events as e
-from jobledger.core.codec import Commit
-from jobledger.core.lifecycle import JobState
 
 Start = Callable[..., EngineHarness]
 
