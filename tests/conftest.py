@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +26,15 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 def names() -> Names:
     """A namespace no other test uses."""
     return Names(f"t{next(_numbers)}")
+
+
+#: what fails soonest is told first: pure code, then one process, then real servers, then real deaths
+_ORDER = ("core", "projections", "adapters", "programs", "faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        part = item.path.relative_to(Path(__file__).parent).parts[0]
+        return _ORDER.index(part) if part in _ORDER else _ORDER.index("programs")
+
+    items.sort(key=rank)

@@ -70,7 +70,8 @@ def test_a_runner_that_comes_back_too_late_changes_nothing(site: Site, record: R
     assert lost.runner not in {attempt.runner for attempt in others}
     record.check(job)
 
-    # it goes on as if nothing had happened
+    # it is told so, and goes on as if nothing had happened
+    eventually(lambda: "is dropped" in late.log)
     other.kill()
     another = site.client.jobs().submit("another", Chain(2))
     another.wait(timeout=20)
