@@ -26,7 +26,7 @@ import dataclasses
 import inspect
 import re
 from abc import ABCMeta
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, TypeAlias, dataclass_transform
 
 import msgspec
 
@@ -39,6 +39,7 @@ __all__ = [
     "ExecutionContext",
     "InputError",
     "Task",
+    "TaskClass",
     "TaskIdentifier",
     "decode_input",
     "encode_input",
@@ -161,6 +162,10 @@ class Task(metaclass=TaskMeta):
         A runner takes tasks of its own major version whose minor version is not above its own.
         """
         return cls.__name__, "v0.0"
+
+
+#: What a runner takes. Type checkers see a list of task classes, [A, B], as a list of their metaclass.
+TaskClass: TypeAlias = type[Task] | TaskMeta
 
 
 def identifier_of(task: Task | type[Task]) -> TaskIdentifier:

@@ -19,7 +19,7 @@ from .session import Session
 
 if TYPE_CHECKING:
     from jobledger.core.context import JobCache
-    from jobledger.core.task import Task
+    from jobledger.core.task import TaskClass
 
     from ..runner.runner import TaskRunner
 
@@ -88,7 +88,7 @@ class Client:
     def runner(
         self,
         cluster: str | None = None,
-        tasks: Iterable[type[Task]] | None = None,
+        tasks: Iterable[TaskClass] | None = None,
         cache: JobCache | None = None,
         context: type[Any] | Any | None = None,
         *,
@@ -108,7 +108,6 @@ class Client:
         return TaskRunner(
             tasks,
             link=self._session.link,
-            portal=shared_portal(),
             cluster=arguments.cluster_name(cluster),
             cache=cache,
             context=context,

@@ -80,6 +80,8 @@ async def _serve(
     await _wait_any(stop, disturbed, acquiring)
     if not acquiring.done():
         acquiring.cancel()
+        await asyncio.wait([acquiring])
+        await ownership.release()  # it may have been granted in the same instant
         return
     engine = Engine(client, names, engine_id=engine_id, lease=lease)
     rescan = asyncio.Event()

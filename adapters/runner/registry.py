@@ -7,13 +7,13 @@ import threading
 from collections.abc import Iterable
 
 from jobledger.core.errors import ArgumentError
-from jobledger.core.task import Task, TaskIdentifier, identifier_of, is_executable
+from jobledger.core.task import Task, TaskClass, TaskIdentifier, identifier_of, is_executable
 
 
 class TaskRegistry:
     """Task classes by identifier. May be added to while a runner uses it."""
 
-    def __init__(self, tasks: Iterable[type[Task]] = ()) -> None:
+    def __init__(self, tasks: Iterable[TaskClass] = ()) -> None:
         self._classes: dict[TaskIdentifier, type[Task]] = {}
         self._found: dict[tuple[str, int, int], type[Task] | None] = {}
         self._adding = threading.Lock()
@@ -30,7 +30,7 @@ class TaskRegistry:
     def classes(self) -> list[type[Task]]:
         return list(self._classes.values())
 
-    def register(self, cls: type[Task]) -> None:
+    def register(self, cls: TaskClass) -> None:
         """Let tasks of this class be run here.
 
         Errors: TypeError for anything that is no subclass of Task; ArgumentError (a ValueError) for a class that can
@@ -46,9 +46,8 @@ class TaskRegistry:
         with self._adding:
             if identifier in self._classes:
                 raise ArgumentError(
-                    f"Duplicate task identifier: A task '{identifier.name}' with version '{identifier.version}' "
-                    "is already registered. Register each class once; classes of one name need different versions, "
-                    "see Task.identifier"
+                    f"there is a class for {identifier} already: {self._classes[identifier]!r}. Register each class "
+                    "once; classes of one name need different versions, see Task.identifier"
                 )
             self._classes[identifier] = cls
             self._found = {}
@@ -74,10 +73,8 @@ def _why_not_executable(cls: type[Task], identifier: TaskIdentifier) -> str:
     shown = cls.__name__ if identifier.name == cls.__name__ else f"{cls.__name__} ({identifier.name})"
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(cls.__abstractmethods__))
-        return (
-            f"Task {shown} is not executable: it leaves {missing} abstract. Register a subclass that has them"
-        )
+        return f"{shown} cannot be run: it leaves {missing} abstract. Register a subclass that has them"
     return (
-        f"Task {shown} is not executable. It must have an execute method in order to register it with a task runner; "
-        "without one it can be submitted only, to be run where the code is"
+        f"{shown} cannot be run: it has no execute method. Give it one, or only submit it, and let a runner run it "
+        "that has the code"
     )

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from jobledger.core.context import JobCache
 from jobledger.core.errors import ArgumentError
-from jobledger.core.task import Task, TaskIdentifier
+from jobledger.core.task import TaskClass, TaskIdentifier
 
 from ..link import Link
-from ..portal import Portal
+from ..portal import Portal, shared_portal
 from .cache import NoCache
 from .context import Equipment
 from .flight import Flight
@@ -50,7 +50,7 @@ class Runner:
     def __init__(
         self,
         *,
-        tasks: Iterable[type[Task]] | None = None,
+        tasks: Iterable[TaskClass] | None = None,
         cache: JobCache | None = None,
         context: type[Any] | Any | None = None,
     ) -> None:
@@ -58,7 +58,7 @@ class Runner:
         self.context = context
         self._tasks = TaskRegistry(tasks or ())
 
-    def register(self, task: type[Task]) -> None:
+    def register(self, task: TaskClass) -> None:
         """Add a task class. Errors: as `TaskRegistry.register`."""
         self._tasks.register(task)
 
@@ -82,16 +82,15 @@ class TaskRunner:
 
     def __init__(
         self,
-        tasks: Iterable[type[Task]] | None = None,
+        tasks: Iterable[TaskClass] | None = None,
         *,
         link: Callable[[], Awaitable[Link]],
-        portal: Portal,
         cluster: str,
         cache: JobCache | None = None,
         context: type[Any] | Any | None = None,
         concurrency: int = 1,
     ) -> None:
-        """`link` returns the open connection, on the portal's loop; it is asked for whenever a run begins.
+        """`link` returns the open connection, on the shared portal's loop; it is asked for whenever a run begins.
 
         Errors: ArgumentError or TypeError saying which argument cannot be used.
         """
@@ -103,14 +102,13 @@ class TaskRunner:
         self.concurrency = _checked_concurrency(concurrency)
         self._tasks = TaskRegistry(tasks or ())
         self._link = link
-        self._portal = portal
         self._cache = NoCache() if cache is None else cache
         self._context = context() if inspect.isclass(context) else context
         self._log_level = log_level()
-        self._sessions: set[Session] = set()
+        self._sessions: dict[Session, Portal] = {}
         self._starting = threading.Lock()
 
-    def register(self, task: type[Task]) -> None:
+    def register(self, task: TaskClass) -> None:
         """Add a task class; a run in progress takes tasks of it from its next request on.
 
         Errors: as `TaskRegistry.register`.
@@ -137,7 +135,7 @@ class TaskRunner:
     def run_forever(self, *, grace: float = GRACE) -> None:
         """Run until SIGTERM, Ctrl-C or `stop`: then running tasks finish for `grace` seconds, others are given back.
 
-        A server that is away is waited for. A second signal ends the run at once. After SIGTERM and `stop` this
+        A server that goes away is waited for. A second signal ends the run at once. After SIGTERM and `stop` this
         returns, after Ctrl-C it raises KeyboardInterrupt.
         """
         received = self._run(forever=True, grace=grace, patience=float("inf"))
@@ -151,7 +149,10 @@ class TaskRunner:
     def _run(self, *, forever: bool, grace: float, patience: float) -> signal.Signals | None:
         if not self._tasks.classes:
             raise ArgumentError("this runner has no tasks: pass tasks=[…] or register one before running it")
-        link = self._portal.run(self._open())
+        portal = (
+            shared_portal()
+        )  # asked for here: a process forked after this runner was made has one of its own
+        link = portal.run(self._open())
         equipment = Equipment(
             self._tasks,
             self._cache,
@@ -162,14 +163,14 @@ class TaskRunner:
         )
         session = Session(link, equipment, self.concurrency, forever=forever, grace=grace, patience=patience)
         with self._starting:
-            self._sessions.add(session)
+            self._sessions[session] = portal
         try:
             with StopSignals(self.stop, lambda: self._each(Session.abort)) as signals:
-                wait_for(asyncio.run_coroutine_threadsafe(session.run(), self._portal.loop))
+                wait_for(asyncio.run_coroutine_threadsafe(session.run(), portal.loop))
         finally:
             session.join()
             with self._starting:
-                self._sessions.discard(session)
+                del self._sessions[session]
         return signals.received
 
     async def _open(self) -> Link:
@@ -177,8 +178,8 @@ class TaskRunner:
 
     def _each(self, order: Callable[[Session], None]) -> None:
         # No lock: this runs in signal handlers, which may interrupt its holder.
-        for session in tuple(self._sessions):
-            self._portal.loop.call_soon_threadsafe(order, session)
+        for session, portal in tuple(self._sessions.items()):
+            portal.loop.call_soon_threadsafe(order, session)
 
 
 def _checked_concurrency(concurrency: Any) -> int:

@@ -56,7 +56,7 @@ def test_a_task_that_no_runner_knows_waits_and_says_what_for(embedded: Client) -
     ):
         job.wait(timeout=0.1)
 
-    with pytest.raises(ValueError, match="not executable"):
+    with pytest.raises(ValueError, match="cannot be run"):
         embedded.runner(tasks=[Elsewhere])
 
 

@@ -44,7 +44,7 @@ class Workbench:
             return link or self.link
 
         options = {"cluster": "default", **options}
-        return TaskRunner(tasks, link=connection, portal=self.portal, **options)
+        return TaskRunner(tasks, link=connection, **options)
 
     def in_background(self, run: Callable[[], None]) -> threading.Thread:
         """Call `run` on a thread that has to have ended when the test ends."""
