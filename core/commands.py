@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from .events import Error
+from .events import Error, Progress
 from .submission import Submission
 
 
@@ -66,6 +66,7 @@ class ReportComputed(_Command, tag=6, frozen=True):
     stopped: int
     subtasks: Submission | None = None
     display: str | None = None
+    progress: list[Progress] | None = None
 
 
 class ReportFailed(_Command, tag=7, frozen=True):
@@ -77,6 +78,7 @@ class ReportFailed(_Command, tag=7, frozen=True):
     stopped: int
     error: Error
     display: str | None = None
+    progress: list[Progress] | None = None
 
 
 class ReleaseTask(_Command, tag=8, frozen=True):

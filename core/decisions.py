@@ -108,7 +108,13 @@ def _computed(job: Job, command: c.ReportComputed, now: int) -> list[e.Event]:
     if command.subtasks is not None:
         _check_tasks(command.subtasks, job.staged_count(task))
     computed = e.TaskComputed(
-        task, command.attempt, command.started, command.stopped, command.subtasks, command.display
+        task,
+        command.attempt,
+        command.started,
+        command.stopped,
+        command.subtasks,
+        command.display,
+        command.progress,
     )
     if command.subtasks is None and task not in job.staged:
         return _with_completion(job, [computed], finished=1)
@@ -141,7 +147,15 @@ def _fail(job: Job, report: c.ReportFailed) -> list[e.Event]:
 
 
 def _failure(kind: Callable[..., e.Event], report: c.ReportFailed) -> e.Event:
-    return kind(report.task, report.attempt, report.started, report.stopped, report.error, report.display)
+    return kind(
+        report.task,
+        report.attempt,
+        report.started,
+        report.stopped,
+        report.error,
+        report.display,
+        report.progress,
+    )
 
 
 def _release(job: Job, command: c.ReleaseTask, now: int) -> list[e.Event]:

@@ -22,6 +22,14 @@ class Error(msgspec.Struct, array_like=True, frozen=True):
     traceback: str = ""
 
 
+class Progress(msgspec.Struct, array_like=True, frozen=True):
+    """One labelled count of work, as an attempt left it."""
+
+    label: str  #: "" where the task gave none
+    total: int
+    done: int
+
+
 class _Event(msgspec.Struct, array_like=True, frozen=True):
     """Base of all events."""
 
@@ -62,6 +70,7 @@ class TaskComputed(_Event, tag=4, frozen=True):
     stopped: int
     subtasks: Submission | None = None  #: the last chunk, after any that were staged
     display: str | None = None
+    progress: list[Progress] | None = None
 
 
 class AttemptFailed(_Event, tag=5, frozen=True):
@@ -73,6 +82,7 @@ class AttemptFailed(_Event, tag=5, frozen=True):
     stopped: int
     error: Error
     display: str | None = None
+    progress: list[Progress] | None = None
 
 
 class TaskFailed(_Event, tag=6, frozen=True):
@@ -84,6 +94,7 @@ class TaskFailed(_Event, tag=6, frozen=True):
     stopped: int
     error: Error
     display: str | None = None
+    progress: list[Progress] | None = None
 
 
 class OptionalTaskFailed(_Event, tag=7, frozen=True):
@@ -95,6 +106,7 @@ class OptionalTaskFailed(_Event, tag=7, frozen=True):
     stopped: int
     error: Error
     display: str | None = None
+    progress: list[Progress] | None = None
 
 
 class TasksSkipped(_Event, tag=8, frozen=True):

@@ -21,6 +21,7 @@ from jobledger.core.job import Job, evolve
 from jobledger.core.lifecycle import JobState, LifecycleError, TaskState
 
 from .attempts import AttemptOutcome, Ended
+from .progress import ProgressIndicator, summed
 from .tasks import Tasks
 from .utc import utc, utc_or_none
 
@@ -56,6 +57,7 @@ class JobView:
         "ended",
         "job",
         "position",
+        "progressed",
         "runner_index",
         "runners",
         "runs",
@@ -79,6 +81,7 @@ class JobView:
         self.runners: list[str] = [""]
         self.runner_index: dict[str, int] = {"": 0}
         self.displays: dict[int, str] = {}
+        self.progressed: dict[int, list[e.Progress]] = {}  #: what each task counted in its last execution
         self.ended: dict[int, list[Ended]] = {}  #: attempts that ended without being computed
 
     def apply(self, position: int, version: int, commit: Commit) -> bool:
@@ -143,6 +146,11 @@ class JobView:
         return {state: self.job.counts[state.value] for state in TaskState}
 
     @property
+    def progress(self) -> list[ProgressIndicator]:
+        """What the tasks counted, added up by label; a task that ran again counts as it did last."""
+        return summed(self.progressed.values())
+
+    @property
     def error(self) -> JobError | None:
         """Why the job failed; None unless it did."""
         failed = self.job.failed_task
@@ -182,14 +190,22 @@ def _claimed(view: JobView, event: e.TasksClaimed, at: int) -> None:
 
 def _computed(view: JobView, event: e.TaskComputed, at: int) -> None:
     _set_times(view, event.task, event.started, event.stopped)
-    if event.display is not None:
-        view.displays[event.task] = event.display
+    _show(view, event)
 
 
 def _failed(view: JobView, event: e.AttemptFailed | e.TaskFailed | e.OptionalTaskFailed, at: int) -> None:
     _end(view, event, AttemptOutcome.FAILED, event.started, event.stopped, event.error)
+    _show(view, event)
+
+
+def _show(view: JobView, event: Any) -> None:
+    """Note what the execution said of itself."""
     if event.display is not None:
         view.displays[event.task] = event.display
+    if event.progress is not None:
+        view.progressed[event.task] = event.progress
+    elif view.progressed:
+        view.progressed.pop(event.task, None)  # of an execution before
 
 
 def _released(view: JobView, event: e.TaskReleased, at: int) -> None:

@@ -11,6 +11,7 @@ from jobledger.core.errors import JobCanceled, JobFailed, JobLedgerError
 from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.projections.history import History
 from jobledger.projections.job_view import JobError, JobView
+from jobledger.projections.progress import ProgressIndicator
 from jobledger.projections.tasks import Tasks
 
 from ..portal import shared_portal
@@ -96,6 +97,17 @@ class Job:
     def tasks_by_state(self) -> dict[TaskState, int]:
         """How many tasks are in each state; every state is a key."""
         return self._look(lambda view: view.tasks_by_state)
+
+    @property
+    def progress(self) -> list[ProgressIndicator]:
+        """How far its tasks have come, by the labels they count under with `context.progress(label)`.
+
+        A task adds its counts when it ends, and a task that is tried again counts as it did last.
+
+        >>> job.progress
+        []
+        """
+        return self._look(lambda view: view.progress)
 
     @property
     def history(self) -> History:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
+from jobledger.core import events
 from jobledger.core.context import (
     CurrentTask,
     ExecutionContext,
@@ -215,6 +216,12 @@ class RunningContext(ExecutionContext):
     @property
     def display(self) -> str | None:
         return self._current_task.chosen_display
+
+    @property
+    def counted(self) -> list[events.Progress] | None:
+        """What was counted, by label; None if nothing was."""
+        counts = [events.Progress(c.label, c.total, c.finished) for c in self._progress.values()]
+        return counts or None
 
     def close(self) -> Subtasks | None:
         """The execution is over: a thread it left behind can submit nothing any more. Return its subtasks, if any."""

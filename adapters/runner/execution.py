@@ -11,7 +11,7 @@ from contextvars import copy_context
 from typing import Any
 
 from jobledger.core.commands import ReleaseTask, Report, ReportComputed, ReportFailed, StageSubtasks
-from jobledger.core.events import Error
+from jobledger.core.events import Error, Progress
 from jobledger.core.task import decode_input
 
 from ..protocol import encode
@@ -74,14 +74,19 @@ def execute(assignment: Assignment, equipment: Equipment, coroutines: Coroutines
     except BaseException as error:  # noqa: BLE001  SystemExit too: it ends the task, not the worker
         assignment.stopped = assignment.stopped or _now()
         context.close()
-        fail(assignment, describe(error), context.display)
+        fail(assignment, describe(error), context.display, context.counted)
         _tell(context, cls.__name__, error)
 
 
-def fail(assignment: Assignment, error: Error, display: str | None = None) -> None:
+def fail(
+    assignment: Assignment,
+    error: Error,
+    display: str | None = None,
+    progress: list[Progress] | None = None,
+) -> None:
     """Have the attempt reported as failed."""
     a = assignment
-    report = ReportFailed(a.job_id, a.task, a.attempt, a.started, a.stopped, error, display)
+    report = ReportFailed(a.job_id, a.task, a.attempt, a.started, a.stopped, error, display, progress)
     a.reports, a.submits, a.failed = [encode(report)], False, True
 
 
@@ -100,7 +105,11 @@ def _computed(assignment: Assignment, context: RunningContext, limit: int) -> li
         a.submits = True
         *staged, last = subtasks.chunks()
     reports: list[Report] = [StageSubtasks(a.job_id, a.task, a.attempt, chunk) for chunk in staged]
-    reports.append(ReportComputed(a.job_id, a.task, a.attempt, a.started, a.stopped, last, context.display))
+    reports.append(
+        ReportComputed(
+            a.job_id, a.task, a.attempt, a.started, a.stopped, last, context.display, context.counted
+        )
+    )
     encoded = [encode(report) for report in reports]
     largest = max(map(len, encoded))
     # An input of up to the limit was let in; that and what surrounds it still is a message.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .projections.attempts import Attempt, AttemptOutcome
     from .projections.history import History, HistoryEntry
     from .projections.job_view import JobError
+    from .projections.progress import ProgressIndicator
     from .projections.tasks import Tasks, TaskView
 
 _HOMES = {
@@ -26,6 +27,7 @@ _HOMES = {
     "Job": "jobledger.adapters.client.job",
     "JobError": "jobledger.projections.job_view",
     "JobState": "jobledger.core.lifecycle",
+    "ProgressIndicator": "jobledger.projections.progress",
     "TaskIdentifier": "jobledger.core.task",
     "TaskState": "jobledger.core.lifecycle",
     "TaskView": "jobledger.projections.tasks",
@@ -42,6 +44,7 @@ __all__ = [
     "Job",
     "JobError",
     "JobState",
+    "ProgressIndicator",
     "TaskIdentifier",
     "TaskState",
     "TaskView",

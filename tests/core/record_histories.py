@@ -142,6 +142,18 @@ def lost_runners() -> JobDriver:
     return job
 
 
+def counted() -> JobDriver:
+    """Tasks that count their work: computed, tried again, failed."""
+    job = _job(task("A", retries=1), task("B"))
+    job.claim(2)
+    half = [e.Progress("", 4, 2), e.Progress("tiles", 300, 0)]
+    job.do(c.ReportFailed(JOB, 0, 1, EPOCH, EPOCH + 1, e.Error("E", "once"), None, half))
+    job.claim()
+    job.do(c.ReportComputed(JOB, 0, 2, EPOCH + 2, EPOCH + 3, None, None, [e.Progress("", 4, 4)]))
+    job.do(c.ReportFailed(JOB, 1, 1, EPOCH, EPOCH + 4, e.Error("E", "for good"), "B", half))
+    return job
+
+
 SCENARIOS: dict[str, Callable[[], JobDriver]] = {
     "fan-out": fan_out,
     "failed-and-retried": failed_and_retried,
@@ -153,6 +165,7 @@ SCENARIOS: dict[str, Callable[[], JobDriver]] = {
     "canceled-and-retried": canceled_and_retried,
     "lost-runners": lost_runners,
     "unknown-tag": fan_out,
+    "counted": counted,
 }
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from jobledger.data import JobState
+from jobledger.data import JobState, ProgressIndicator
 from programs.conftest import Output
-from programs.workflows import asynchronous, distributed, multi_cluster, two_roots, versions
+from programs.workflows import asynchronous, distributed, multi_cluster, progress, two_roots, versions
 
 
 def test_a_job_on_two_clusters(output: Output) -> None:
@@ -62,3 +62,9 @@ def test_coroutines_where_an_event_loop_is_running(output: Output) -> None:
     job = asyncio.run(asynchronous.in_a_notebook())
     assert output.lines() == ["gathered [0, 1, 4]", "async first", "ordinary second, 16"]
     assert job.state is JobState.COMPLETED
+
+
+def test_progress_adds_up_and_counts_a_retried_task_once(output: Output) -> None:
+    job = progress.main()
+    assert job.state is JobState.COMPLETED
+    assert job.progress == [ProgressIndicator("sites", 3, 3), ProgressIndicator(None, 6, 6)]

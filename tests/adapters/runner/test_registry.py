@@ -65,7 +65,7 @@ def test_the_same_name_and_version_twice_is_refused() -> None:
     registry = TaskRegistry([Plain])
     with pytest.raises(
         ValueError,
-        match="there is a class for Plain v0.0 already",
+        match=r"there is a class for Plain v0\.0 already",
     ):
         registry.register(Plain)
     assert registry.classes == [Plain]
