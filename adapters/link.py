@@ -17,6 +17,7 @@ from jobledger.core.errors import ArgumentError, ServerUnavailable
 
 from . import protocol as p
 from .nats.connection import Endpoint, connect
+from .nats.inbox import Inbox
 from .nats.names import Names
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Link:
         self.names = names
         self._client: Client | None = None
         self._endpoint: Endpoint | None = None
-        self._disturbed: asyncio.Future[None] | None = None
+        self._inbox: Inbox | None = None
         self._opening = asyncio.Lock()
         self._listeners: list[_Listener] = []
 
@@ -50,6 +51,12 @@ class Link:
         if self._client is None:
             raise ServerUnavailable("this client is closed, or was not opened yet")
         return self._client
+
+    @property
+    def _answers(self) -> Inbox:
+        if self._client is None or self._inbox is None:
+            raise ServerUnavailable("this client is closed, or was not opened yet")
+        return self._inbox
 
     async def open(self) -> None:
         """Find the server and connect. Errors: as `resolve` and `connect`."""
@@ -98,7 +105,8 @@ class Link:
             data = payload(tries) if callable(payload) else payload
             tries += 1
             try:
-                reply: p.Reply = p.decode_reply(await self._request(subject, data, timeout))
+                answer = await self._answers.ask(subject, data, timeout=timeout)
+                reply: p.Reply = p.decode_reply(answer.data)
             except nats.errors.MaxPayloadError as error:
                 raise ArgumentError(
                     f"the request takes {len(data):,} bytes; this server takes messages of {self.nc.max_payload:,} bytes. "
@@ -124,23 +132,6 @@ class Link:
             if not connected:
                 await self._revive(left)
 
-    async def _request(self, subject: str, data: bytes, timeout: float) -> bytes:
-        """One try, given up at once when the connection breaks, or an engine begins to serve or leaves."""
-        if self._disturbed is None or self._disturbed.done():
-            self._disturbed = asyncio.get_running_loop().create_future()
-        disturbed = self._disturbed
-        request = asyncio.ensure_future(self.nc.request(subject, data, timeout=timeout))
-        try:
-            await asyncio.wait((request, disturbed), return_when=asyncio.FIRST_COMPLETED)
-            if request.done():
-                return request.result().data
-            raise _Disturbed("the connection broke, or the engine was replaced, before the answer came")
-        finally:
-            if not request.done():
-                request.cancel()
-                with contextlib.suppress(asyncio.CancelledError, nats.errors.Error, TimeoutError):
-                    await request
-
     async def _revive(self, patience: float) -> None:
         """Make sure that there is a server, and a connection to it."""
         async with self._opening:
@@ -159,18 +150,23 @@ class Link:
 
     async def _connect(self, endpoint: Endpoint) -> None:
         client = await connect(endpoint, name=self._name, on_lost=self._disturb, on_back=self._disturb)
+        answers = Inbox(client)
+        await answers.open()
         for subject in (self.names.hello, self.names.farewell):
             await client.subscribe(subject, cb=self._engine_changed)
         for listener in self._listeners:
             await listener.subscribe(client)
-        self._client, self._endpoint = client, endpoint
+        self._client, self._endpoint, self._inbox = client, endpoint, answers
 
     async def _engine_changed(self, message: Msg) -> None:
         self._disturb()
 
     def _disturb(self) -> None:
-        if self._disturbed is not None and not self._disturbed.done():
-            self._disturbed.set_result(None)
+        """Have every open question asked again: the answer may have gone down with the connection or the engine."""
+        if self._inbox is not None:
+            self._inbox.give_up(
+                _Disturbed("the connection broke, or the engine was replaced, before the answer came")
+            )
 
 
 class _Disturbed(Exception):

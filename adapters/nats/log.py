@@ -15,7 +15,6 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from jobledger.core.codec import (
     NO_PREVIOUS,
@@ -28,6 +27,7 @@ from jobledger.core.codec import (
 )
 from jobledger.core.errors import DamagedLog, JobLedgerError, ServerUnavailable
 
+from .inbox import Inbox
 from .names import Names
 from .records import RecordError, decode_record, encode_record
 
@@ -69,31 +69,17 @@ _decode_ack = msgspec.json.Decoder(_Ack).decode
 
 
 class LogWriter:
-    """Appends commits. All acknowledgements come back on one inbox: a fifth of the cost of a request for each."""
+    """Appends commits. All acknowledgements come back on one inbox."""
 
     def __init__(self, client: Client, names: Names) -> None:
-        self._client = client
         self._names = names
-        self._inbox = client.new_inbox()
-        self._pending: dict[str, asyncio.Future[int]] = {}
-        self._count = 0
-        self._acks: Subscription | None = None
+        self._inbox = Inbox(client)
 
     async def open(self) -> None:
-        self._acks = await self._client.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
+        await self._inbox.open()
 
     async def close(self) -> None:
-        self.fail_pending("the engine has stopped")
-        if self._acks is not None:
-            with contextlib.suppress(nats.errors.Error):
-                await self._acks.unsubscribe()
-
-    def fail_pending(self, reason: str) -> None:
-        """Give up on every append that is not acknowledged yet."""
-        pending, self._pending = self._pending, {}
-        for future in pending.values():
-            if not future.done():
-                future.set_exception(AppendFailed(reason))
+        await self._inbox.close(AppendFailed("the engine has stopped"))
 
     async def append(self, job_id: str, payload: bytes, *, after: int, timeout: float = 5.0) -> int:
         """Store `payload` as the job's next commit and return its position.
@@ -102,40 +88,25 @@ class LogWriter:
         Errors: AppendConflict if that is not so; AppendFailed if no acknowledgement came within `timeout` seconds,
                 or the server refused (the log is full, or too large a message).
         """
-        self._count += 1
-        token = str(self._count)
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._pending[token] = future
         try:
-            await self._client.publish(
+            answer = await self._inbox.ask(
                 self._names.log_subject(job_id),
                 payload,
-                reply=f"{self._inbox}.{token}",
+                timeout=timeout,
                 headers={"Nats-Expected-Last-Subject-Sequence": str(after)},
             )
-            async with asyncio.timeout(timeout):
-                return await future
+        except nats.errors.NoRespondersError:
+            raise AppendFailed("no log stream takes the commit: was it deleted?") from None
         except TimeoutError:
             raise AppendFailed(f"no acknowledgement from the log within {timeout:g} s") from None
         except (nats.errors.Error, OSError) as error:
             raise AppendFailed(f"the log cannot be written: {error}") from error
-        finally:
-            self._pending.pop(token, None)
-
-    async def _acknowledged(self, message: Msg) -> None:
-        future = self._pending.get(message.subject.rpartition(".")[2])
-        if future is None or future.done():
-            return
-        if not message.data:  # 503: no stream listens on the subject
-            future.set_exception(AppendFailed("no log stream takes the commit: was it deleted?"))
-            return
-        ack = _decode_ack(message.data)
+        ack = _decode_ack(answer.data)
         if ack.error is None:
-            future.set_result(ack.seq)
-        elif ack.error.err_code == _WRONG_LAST_SEQUENCE:
-            future.set_exception(AppendConflict(ack.error.description))
-        else:
-            future.set_exception(AppendFailed(f"the log refused the commit: {ack.error.description}"))
+            return ack.seq
+        if ack.error.err_code == _WRONG_LAST_SEQUENCE:
+            raise AppendConflict(ack.error.description)
+        raise AppendFailed(f"the log refused the commit: {ack.error.description}")
 
 
 def encode_message(version: int, commit: Commit) -> bytes:
