@@ -15,6 +15,10 @@ class ServerUnavailable(JobLedgerError, ConnectionError):
     """No usable answer from the server: it is away, refuses the credentials, or could not be started."""
 
 
+class ServerAway(ServerUnavailable):
+    """Nobody answers just now. A server may be starting, or starting again: whoever can wait, may."""
+
+
 class ServerUnsuitable(JobLedgerError):
     """The server answers but lacks what is needed, such as JetStream or a recent enough version."""
 

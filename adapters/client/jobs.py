@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from jobledger.projections.diagram import Outline, drawn
+
 from ..portal import shared_portal
-from . import arguments, requests
+from . import arguments, pictures, requests
 from .arguments import Clusters, Tasks
 from .job import Job
 from .session import Session
@@ -92,6 +94,56 @@ class JobClient:
         done = shared_portal().run(requests.retry(self._session, job_id))
         _expect(job_or_id, done.version)
         return done.count
+
+    def visualize(
+        self,
+        job_or_id: Job | UUID | str,
+        direction: str = "down",
+        layout: str = "dagre",
+        sketchy: bool = True,
+        theme: str = "auto",
+    ) -> str:
+        """Return a diagram of the job as it stands now: SVG, for a file or a web page.
+
+        A node for each task, with its display text, its state as colour and shape, its parent, and what it waits for.
+        Siblings that are alike share one node, with a count; in a large job more and more of them do, so that any
+        number of tasks makes a picture of a few hundred nodes.
+
+        Shape:  `direction` is where the tree grows: "down", "up", "left" or "right". `theme` is "light", "dark", or
+                "auto", which follows the viewer's. `layout` ("dagre" or "elk") and `sketchy` are accepted for scripts
+                written for Tilebox, and change nothing: there is one layout.
+        Errors: NotFoundError; ArgumentError for the job and for each option; DamagedLog.
+
+        >>> svg = client.jobs().visualize(job, direction="right", theme="light")
+        >>> svg[:4], "Hello, world" in svg
+        ('<svg', True)
+        """
+        pictures.check_options(direction, layout, sketchy, theme)
+        return drawn(self._outline(job_or_id), direction=direction, theme=theme)
+
+    def display(
+        self,
+        job_or_id: Job | UUID | str,
+        direction: str = "down",
+        layout: str = "dagre",
+        sketchy: bool = True,
+        theme: str = "auto",
+    ) -> None:
+        """Show the job as it stands now: in a notebook as the diagram of `visualize`, elsewhere printed as a tree.
+
+        Shape and errors: as `visualize`; the options change the diagram only.
+
+        >>> client.jobs().display(job)
+        greetings · COMPLETED · 1 task
+        └─ ✓ Hello, world
+        """
+        pictures.check_options(direction, layout, sketchy, theme)
+        pictures.show(self._outline(job_or_id), direction=direction, theme=theme)
+
+    def _outline(self, job_or_id: Job | UUID | str) -> Outline:
+        """Copy what a picture needs: it is then drawn on the caller's thread, holding up nobody else."""
+        job = job_or_id if isinstance(job_or_id, Job) else self.find(job_or_id)
+        return job._look(Outline.of)
 
     def __repr__(self) -> str:
         return f"<JobClient of namespace {self._session.names.namespace!r}>"

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import nats.errors
 import nats.js.errors
@@ -16,7 +17,7 @@ from nats.aio.msg import Msg
 
 from jobledger.core.errors import ServerUnavailable
 
-from ..nats.connection import Endpoint, connect
+from ..nats.connection import Endpoint, connect_patiently
 from ..nats.names import Names
 from ..nats.streams import ensure_log
 from .ownership import Ownership
@@ -42,20 +43,28 @@ async def run_engine(
 
     Units:  `lease` is the seconds a runner may be silent before its claims expire.
     Shape:  `takeover` owns the namespace at once: for a caller who knows that the engine before it is dead.
-    Errors: as `connect` and `ensure_log`, at the start. Later the engine waits for a server that is away.
+    A server that is away is waited for, at the start too.
+    Errors: as `connect_patiently` and `ensure_log`.
     """
     names = Names(namespace)
     engine_id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
     disturbed = asyncio.Event()
-    client = await connect(
-        endpoint, name=f"jobledger engine {namespace}", on_lost=disturbed.set, on_back=disturbed.set
+    connecting = asyncio.ensure_future(
+        connect_patiently(
+            endpoint, name=f"jobledger engine {namespace}", on_lost=disturbed.set, on_back=disturbed.set
+        )
     )
+    await _wait_any(stop, connecting)
+    if not connecting.done():
+        connecting.cancel()
+        return
+    client = connecting.result()
     try:
-        await ensure_log(client.jetstream(), names)
         while not stop.is_set():
             await _until_connected(client, stop)
             disturbed.clear()
             try:
+                await ensure_log(client.jetstream(), names)
                 await _serve(client, names, engine_id, stop, disturbed, on_ready, lease, takeover)
             except (nats.errors.Error, nats.js.errors.Error, ServerUnavailable, OSError) as error:
                 log.warning("engine %s starts over: %s", engine_id, error or type(error).__name__)
@@ -123,7 +132,7 @@ async def _until_connected(client: Client, stop: asyncio.Event) -> None:
         await _wait_any(stop, timeout=0.05)
 
 
-async def _wait_any(*events: asyncio.Event | asyncio.Future[None], timeout: float | None = None) -> None:
+async def _wait_any(*events: asyncio.Event | asyncio.Future[Any], timeout: float | None = None) -> None:
     """Return when one of these happens, or after `timeout` seconds."""
     waits = [asyncio.ensure_future(e.wait()) if isinstance(e, asyncio.Event) else e for e in events]
     try:

@@ -15,7 +15,13 @@ from typing import Any
 import nats.errors
 from nats.aio.client import Client
 
-from jobledger.core.errors import ArgumentError, JobLedgerError, ServerUnavailable, ServerUnsuitable
+from jobledger.core.errors import (
+    ArgumentError,
+    JobLedgerError,
+    ServerAway,
+    ServerUnavailable,
+    ServerUnsuitable,
+)
 
 from .endpoint import Endpoint
 from .suitability import check_jetstream, check_version
@@ -57,6 +63,28 @@ async def connect(
         await client.close()
         raise
     return client
+
+
+async def connect_patiently(
+    endpoint: Endpoint,
+    *,
+    name: str,
+    on_lost: Callable[[], None] | None = None,
+    on_back: Callable[[], None] | None = None,
+) -> Client:
+    """As `connect`, but wait for a server that is away; the log says so, once.
+
+    Errors: as `connect`, where waiting cannot help: a login that is refused, a server that is too old.
+    """
+    told = False
+    while True:
+        try:
+            return await connect(endpoint, name=name, on_lost=on_lost, on_back=on_back)
+        except ServerAway as error:
+            if not told:
+                log.warning("%s. Waiting for it", error)
+                told = True
+            await asyncio.sleep(RECONNECT_WAIT)
 
 
 async def open_connection(
@@ -184,7 +212,8 @@ def _unavailable(endpoint: Endpoint, error: BaseException, timeout: float) -> Jo
             "Check the certificate authority (tls_ca) and the host name"
         )
     reason = str(error) or f"no answer within {timeout:g} s"
-    return ServerUnavailable(
+    hopeless = isinstance(error, socket.gaierror)
+    return (ServerUnavailable if hopeless else ServerAway)(
         f"no NATS server answers at {where}: {reason}. "
         "Check the address and that the server runs; without an address the embedded server is used"
     )

@@ -10,7 +10,7 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
-from jobledger.core.errors import ServerUnavailable, ServerUnsuitable
+from jobledger.core.errors import ServerAway, ServerUnavailable, ServerUnsuitable
 
 from .endpoint import Endpoint
 
@@ -62,7 +62,8 @@ async def check_jetstream(client: Client, endpoint: Endpoint, timeout: float) ->
         except (nats.errors.Error, OSError) as error:
             # A denied subject is told in an error of its own; the request itself just stays unanswered.
             why = client.last_error or error
-            raise ServerUnavailable(
+            denied = "permissions" in str(why).lower()
+            raise (ServerUnavailable if denied else ServerAway)(
                 f"JetStream on the NATS server at {endpoint.shown} did not answer: {why}. "
                 "Check that this user may publish to $JS.API.> and subscribe to _INBOX.>"
             ) from error

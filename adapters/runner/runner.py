@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import operator
 import signal
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from jobledger.core.context import JobCache
-from jobledger.core.errors import ArgumentError
+from jobledger.core.errors import ArgumentError, ServerAway
 from jobledger.core.task import TaskClass, TaskIdentifier
 
 from ..link import Link
@@ -34,6 +35,10 @@ GRACE = 10.0
 #: seconds for which run_all puts up with a server that is away
 PATIENCE = 60.0
 _MOST_THREADS = 1024
+#: seconds between two looks for a server that is away when a run begins
+_LOOK = 0.5
+
+log = logging.getLogger(__name__)
 
 
 class RunnerContext:
@@ -135,7 +140,7 @@ class TaskRunner:
     def run_forever(self, *, grace: float = GRACE) -> None:
         """Run until SIGTERM, Ctrl-C or `stop`: then running tasks finish for `grace` seconds, others are given back.
 
-        A server that goes away is waited for. A second signal ends the run at once. After SIGTERM and `stop` this
+        A server that is away, at the start or later, is waited for. A second signal ends the run at once. After SIGTERM and `stop` this
         returns, after Ctrl-C it raises KeyboardInterrupt.
         """
         received = self._run(forever=True, grace=grace, patience=float("inf"))
@@ -152,7 +157,7 @@ class TaskRunner:
         portal = (
             shared_portal()
         )  # asked for here: a process forked after this runner was made has one of its own
-        link = portal.run(self._open())
+        link = portal.run(self._open(patiently=forever))
         equipment = Equipment(
             self._tasks,
             self._cache,
@@ -173,8 +178,19 @@ class TaskRunner:
                 del self._sessions[session]
         return signals.received
 
-    async def _open(self) -> Link:
-        return await self._link()
+    async def _open(self, *, patiently: bool) -> Link:
+        """Return the connection; `patiently` waits for a server that is away."""
+        told = False
+        while True:
+            try:
+                return await self._link()
+            except ServerAway as error:
+                if not patiently:
+                    raise
+                if not told:
+                    log.warning("%s. Waiting for it", error)
+                    told = True
+                await asyncio.sleep(_LOOK)
 
     def _each(self, order: Callable[[Session], None]) -> None:
         # No lock: this runs in signal handlers, which may interrupt its holder.

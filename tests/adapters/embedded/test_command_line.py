@@ -85,14 +85,31 @@ def test_errors_are_one_message_and_an_exit_code(home: Home, tmp_path: Path) -> 
     refused = _run("server", "start", "--folder", file)
     assert refused.returncode == 1
     assert refused.stderr.startswith("jobledger: cannot use data folder")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        away = _run("engine", "--nats", f"127.0.0.1:{free.getsockname()[1]}")
-    assert away.returncode == 69
-    assert "jobledger: no NATS server answers" in away.stderr
-    assert "Traceback" not in refused.stderr + away.stderr
+    unknown = _run("engine", "--nats", "no-such-host.invalid")
+    assert unknown.returncode == 69
+    assert "jobledger: no NATS server answers" in unknown.stderr
+    assert "Traceback" not in refused.stderr + unknown.stderr
     assert _run("server", "begin").returncode == 2
     assert _run("server", "start", "--idle", "soon").returncode == 2
+
+
+def test_an_engine_waits_for_a_server_that_is_away_and_says_so() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        process = subprocess.Popen(
+            [sys.executable, "-c", _MAIN, "engine", "--nats", f"127.0.0.1:{free.getsockname()[1]}"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stderr is not None
+            assert any("no NATS server answers" in line for line in process.stderr)
+            process.terminate()
+            assert process.wait(20) == 0
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
+            process.communicate()
 
 
 def test_an_engine_runs_until_told_to_stop(home: Home) -> None:
