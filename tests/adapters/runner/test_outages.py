@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from jobledger.adapters.link import Link
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.portal import shared_portal
+from jobledger.adapters.runner.runner import TaskRunner
 from jobledger.core.context import ExecutionContext
+from jobledger.core.errors import ServerAway
 from jobledger.core.lifecycle import TaskState
 from jobledger.core.task import Task
 from support.engines import EngineHarness
@@ -179,3 +182,26 @@ def test_heartbeats_keep_the_lease_of_a_task_that_outlasts_it(
     running.join(20)
     assert is_completed(bare_bench.job(job_id))
     assert bare_bench.job(job_id).attempt.tolist() == [1]
+
+
+def test_a_run_for_ever_waits_for_a_server_that_is_away_at_its_start(
+    start_engine: Callable[..., EngineHarness], bare_bench: Workbench, caplog: pytest.LogCaptureFixture
+) -> None:
+    start_engine()
+    tries: list[None] = []
+
+    async def connection() -> Link:
+        tries.append(None)
+        if len(tries) < 3:
+            raise ServerAway("nobody there")
+        return bare_bench.link
+
+    runner = TaskRunner([Leaf], link=connection, cluster="default")
+    with pytest.raises(ServerAway):
+        runner.run_all()
+    job_id = bare_bench.submit(Leaf(0))
+    running = bare_bench.in_background(runner.run_forever)
+    assert is_completed(bare_bench.settled(job_id))
+    runner.stop()
+    running.join(20)
+    assert [record.message for record in caplog.records].count("nobody there. Waiting for it") == 1
