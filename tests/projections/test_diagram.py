@@ -384,6 +384,13 @@ def test_a_large_job_makes_a_small_picture(make: object, count: int) -> None:
     assert len(tree(outline)) == len(nodes) + 1
 
 
+def test_long_texts_do_not_make_a_large_file() -> None:
+    lines = "\n".join(["\U0001f600" + "&" * 160] * 6)
+    outline = outline_of(displaying(*[f"{number} {lines}" for number in range(LIMIT - 1)]))
+    assert len(collapsed(outline)) == LIMIT
+    assert len(drawn(outline).encode()) < 1_000_000
+
+
 # -- the tree in text -------------------------------------------------------------------------------------------------
 
 
