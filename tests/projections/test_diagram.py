@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -372,14 +371,11 @@ def generations(count: int) -> JobDriver:
 def test_a_large_job_makes_a_small_picture(make: object, count: int) -> None:
     assert callable(make)
     outline = outline_of(make(count))
-    begin = time.perf_counter()
     svg = drawn(outline, direction="right")
-    took = time.perf_counter() - begin
     nodes = collapsed(outline)
     assert sum(node.count for node in nodes) == len(outline.status) >= count - 300
     assert len(nodes) <= 2 * LIMIT
     assert len(svg.encode()) < 1_000_000
-    assert took < 10  # 2 on an idle machine
     ElementTree.fromstring(svg)
     assert len(tree(outline)) == len(nodes) + 1
 
