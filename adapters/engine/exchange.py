@@ -37,7 +37,6 @@ class Exchanges:
     def __init__(self, ledger: Ledger, *, room: int) -> None:
         self._ledger = ledger
         self._room = room
-        self.refused = 0  #: reports refused since the start
 
     async def handle(self, message: Msg) -> p.Reply:
         """Errors: Refusal; NotWritten; ServerUnavailable; MsgspecError."""
@@ -77,7 +76,6 @@ class Exchanges:
             except DamagedLog as error:
                 refused.append(p.RefusedReport(index, "damaged", str(error)))
         if refused:
-            self.refused += len(refused)
             log.warning("%d reports of runner %s refused: %s", len(refused), runner, refused[0].message)
         for live in touched.values():
             ledger.dispatcher.refresh(live)
