@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from .events import Error, Progress
+from .events import Error, JobOptions, Progress, Value
 from .submission import Submission
 
 
@@ -24,6 +24,7 @@ class SubmitJob(_Command, tag=1, frozen=True):
     name: str
     tasks: Submission
     by: str = ""
+    options: JobOptions | None = None
 
 
 class CancelJob(_Command, tag=2, frozen=True):
@@ -32,13 +33,16 @@ class CancelJob(_Command, tag=2, frozen=True):
     command_id: str
     by: str = ""
     reason: str = ""
+    grace: int = -1  #: µs after which running tasks are stopped; -1: never, they are only told
 
 
 class RetryJob(_Command, tag=3, frozen=True):
-    """Resume a failed or canceled job: run what failed and what was never reached."""
+    """Resume a job: run what failed or was canceled, and what was never reached."""
 
     command_id: str
     by: str = ""
+    task: int = -1  #: only this task and what is below it; -1: the whole job
+    deadline: int = 0  #: µs since 1970 UTC: the job's deadline from now on; 0 for none
 
 
 class ClaimTasks(_Command, tag=4, frozen=True):
@@ -47,6 +51,7 @@ class ClaimTasks(_Command, tag=4, frozen=True):
     runner: str
     specs: list[int]  #: which of the job's kinds of task the runner can run
     limit: int  #: how many tasks at most
+    slots: dict[str, int] = {}  #: how many more tasks may run, by concurrency key; each key in it is limited
 
 
 class StageSubtasks(_Command, tag=5, frozen=True):
@@ -67,6 +72,8 @@ class ReportComputed(_Command, tag=6, frozen=True):
     subtasks: Submission | None = None
     display: str | None = None
     progress: list[Progress] | None = None
+    result: Value | None = None
+    reuse_key: bytes | None = None
 
 
 class ReportFailed(_Command, tag=7, frozen=True):
@@ -79,6 +86,7 @@ class ReportFailed(_Command, tag=7, frozen=True):
     error: Error
     display: str | None = None
     progress: list[Progress] | None = None
+    final: bool = False  #: the runner says that another try is no use, by the task's policy
 
 
 class ReleaseTask(_Command, tag=8, frozen=True):
@@ -96,8 +104,72 @@ class ExpireLease(_Command, tag=9, frozen=True):
     attempt: int
 
 
+class CancelTask(_Command, tag=10, frozen=True):
+    """Cancel a task with its subtree: what is queued of it never runs, what is running is told."""
+
+    command_id: str
+    task: int
+    by: str = ""
+    reason: str = ""
+    grace: int = -1  #: µs after which running tasks are stopped; -1: never, they are only told
+
+
+class DeleteJob(_Command, tag=11, frozen=True):
+    """Hide a settled job for good."""
+
+    command_id: str
+    by: str = ""
+    reason: str = ""
+    force: bool = False  #: cancel it first where it is not settled
+
+
+class ReportCanceled(_Command, tag=12, frozen=True):
+    """An attempt stopped because it was asked to."""
+
+    task: int
+    attempt: int
+    started: int
+    stopped: int
+    display: str | None = None
+    progress: list[Progress] | None = None
+
+
+class ReportReused(_Command, tag=13, frozen=True):
+    """Nothing ran: an earlier success of the same code version and input was found."""
+
+    task: int
+    attempt: int
+    started: int
+    stopped: int
+    source_job: str
+    source_task: int
+    result: Value | None = None
+
+
+class ReportProgress(_Command, tag=14, frozen=True):
+    """News of a running attempt, which goes on."""
+
+    task: int
+    attempt: int
+    started: int
+    progress: list[Progress] | None = None
+    display: str | None = None
+
+
+class ExpireJob(_Command, tag=15, frozen=True):
+    """The clock says that the job's deadline may have passed."""
+
+
 #: what a runner may say of an attempt it holds
-Report: TypeAlias = StageSubtasks | ReportComputed | ReportFailed | ReleaseTask
+Report: TypeAlias = (
+    StageSubtasks
+    | ReportComputed
+    | ReportFailed
+    | ReleaseTask
+    | ReportCanceled
+    | ReportReused
+    | ReportProgress
+)
 #: what a client may ask
-Request: TypeAlias = SubmitJob | CancelJob | RetryJob
-Command: TypeAlias = Report | Request | ClaimTasks | ExpireLease
+Request: TypeAlias = SubmitJob | CancelJob | RetryJob | CancelTask | DeleteJob
+Command: TypeAlias = Report | Request | ClaimTasks | ExpireLease | ExpireJob

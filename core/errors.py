@@ -8,11 +8,26 @@ from __future__ import annotations
 
 
 class JobLedgerError(Exception):
-    """Base of every error raised on purpose."""
+    """Base of every error raised on purpose: catch it where any of them ends what was tried. Its text says what to do.
+
+    >>> try:
+    ...     client.jobs().find("yesterday's job")
+    ... except JobLedgerError as error:
+    ...     print(type(error).__name__, error)
+    ArgumentError "yesterday's job" is not a job, nor the id of one: pass a Job, its id (a uuid.UUID), or ...
+    """
 
 
 class ServerUnavailable(JobLedgerError, ConnectionError):
-    """No usable answer from the server: it is away, refuses the credentials, or could not be started."""
+    """No usable answer from the server: it is away, refuses the credentials, or could not be started.
+
+    Requests wait for a server that is away for the `patience` of their client before this is raised. What was asked for
+    may have happened, if only the answer was lost; asking again is safe. Jobs go on without their client.
+
+    >>> Client(namespace="nobody-serves-this", patience=0).jobs().submit("greetings", Greet("world"))
+    Traceback (most recent call last):
+    ServerUnavailable: no answer from the engine for 0 s: no engine serves this namespace. ...
+    """
 
 
 class ServerAway(ServerUnavailable):
@@ -20,11 +35,27 @@ class ServerAway(ServerUnavailable):
 
 
 class ServerUnsuitable(JobLedgerError):
-    """The server answers but lacks what is needed, such as JetStream or a recent enough version."""
+    """The server answers but lacks what is needed, such as JetStream or a recent enough version.
+
+    Trying again does not help: change the server as the message says, or use another one.
+
+    >>> try:
+    ...     found = client.jobs().find(job)
+    ... except ServerUnsuitable as error:
+    ...     raise SystemExit(f"ask the administrator: {error}")
+    """
 
 
 class NotFoundError(JobLedgerError, KeyError):
-    """What was asked for does not exist."""
+    """What was asked for does not exist: a job, a task, a cluster, a value that was removed from the server.
+
+    The message says what there is instead, or when it was deleted and by whom. Check the id, and that the client uses
+    the server and the namespace it belongs to.
+
+    >>> client.jobs().find("018dd029-58ca-74e5-8b58-b4f99d610f9a")
+    Traceback (most recent call last):
+    NotFoundError: there is no job 018dd029-58ca-74e5-8b58-b4f99d610f9a in this log: check the id, and that the ...
+    """
 
     def __str__(self) -> str:
         # KeyError would show the repr of its argument: a sentence in quotes.
@@ -32,11 +63,27 @@ class NotFoundError(JobLedgerError, KeyError):
 
 
 class ArgumentError(JobLedgerError, ValueError):
-    """What was passed in cannot be used."""
+    """What was passed in cannot be used. The message names the argument and the value, and says what can be passed.
+
+    It is raised before anything is sent, or by an engine that changed nothing because of it.
+
+    >>> client.jobs().cancel(job, grace="soon")
+    Traceback (most recent call last):
+    ArgumentError: grace='soon' is no length of time: pass seconds or a timedelta
+    """
 
 
 class DamagedLog(JobLedgerError):
-    """A job's history cannot be read back as it was written."""
+    """A job's history cannot be read back as it was written.
+
+    Raised for every request about this job. Restore the log from a backup, or submit the job again.
+
+    >>> error = DamagedLog("018dd029-58ca-74e5-8b58-b4f99d610f9a", 7, "its checksum does not fit its bytes")
+    >>> error.job_id, error.position
+    ('018dd029-58ca-74e5-8b58-b4f99d610f9a', 7)
+    >>> print(error)
+    the log is damaged at position 7, in the history of job 018dd029-58ca-74e5-8b58-b4f99d610f9a: its checksum ...
+    """
 
     def __init__(self, job_id: str, position: int, problem: str) -> None:
         super().__init__(
@@ -50,7 +97,22 @@ class DamagedLog(JobLedgerError):
 
 
 class JobFailed(JobLedgerError):
-    """A job that was waited for has failed."""
+    """A job that was waited for has failed. `wait(raise_on_failure=False)` returns it instead.
+
+    Mend the cause, then `retry` it: what is computed is kept. `str(error)` says which task failed, and how.
+
+    >>> class Copy(Task):
+    ...     def execute(self, context: ExecutionContext) -> None:
+    ...         raise OSError("the disk is full")
+    >>> job = client.jobs().submit("copying", Copy())
+    >>> client.runner(tasks=[Copy]).run_all()
+    ERROR: Task Copy failed with exception: OSError('the disk is full') ...
+    >>> try:
+    ...     job.wait()
+    ... except JobFailed as error:
+    ...     print(error.job_id == str(job.id), error.task_id == job.tasks[0].id, error.reason, error.message)
+    True True OSError the disk is full
+    """
 
     def __init__(
         self, message: str, *, job_id: str = "", task_id: str = "", reason: str = "", detail: str = ""
@@ -63,7 +125,17 @@ class JobFailed(JobLedgerError):
 
 
 class JobCanceled(JobLedgerError):
-    """A job that was waited for has been canceled."""
+    """A job that was waited for has been canceled. `wait(raise_on_cancel=False)` returns it instead; `retry` resumes it.
+
+    >>> job = client.jobs().submit("greetings", Greet("world"))
+    >>> client.jobs().cancel(job, reason="not in the mood")
+    True
+    >>> try:
+    ...     job.wait()
+    ... except JobCanceled as error:
+    ...     print(error.job_id == str(job.id), error.by != "", error.reason)
+    True True not in the mood
+    """
 
     def __init__(self, message: str, *, job_id: str = "", by: str = "", reason: str = "") -> None:
         super().__init__(message)
@@ -73,4 +145,23 @@ class JobCanceled(JobLedgerError):
 
 
 class JobNotRetryable(ArgumentError):
-    """Only a failed or canceled job can be retried; this one is running, waiting or completed."""
+    """Only a failed or canceled job, or task, can be retried; this one is running, waiting or completed.
+
+    Wait for it, or cancel it first. To run what is completed, submit it again.
+
+    >>> client.jobs().retry(job)
+    Traceback (most recent call last):
+    JobNotRetryable: job ... is COMPLETED; only a FAILED or CANCELED job is retried, ...: submit it again to run it anew
+    """
+
+
+class JobNotDeletable(ArgumentError):
+    """Only a settled job can be deleted; something of this one is queued or running.
+
+    Wait for it, cancel it first, or delete it with `force=True`. `job.deletable` tells without trying.
+
+    >>> job = client.jobs().submit("greetings", Greet("world"))
+    >>> client.jobs().delete(job)
+    Traceback (most recent call last):
+    JobNotDeletable: job ... cannot be deleted: it is SUBMITTED. Cancel it and wait until it is settled, or delete ...
+    """

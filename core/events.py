@@ -15,7 +15,16 @@ from .submission import Submission
 
 
 class Error(msgspec.Struct, array_like=True, frozen=True):
-    """Why an attempt failed. Texts are valid Unicode, whatever the exception said."""
+    """Why an attempt failed. Texts are valid Unicode, whatever the exception said.
+
+    >>> class Copy(Task):
+    ...     def execute(self, context: ExecutionContext) -> None:
+    ...         raise OSError("the disk is full")
+    >>> job = InlineClient().run(Copy())
+    ERROR: Task Copy failed with exception: OSError('the disk is full') ...
+    >>> job.tasks[0].error
+    Error(reason='OSError', message='the disk is full', traceback='Traceback (most recent call last):...OSError: the disk...')
+    """
 
     reason: str  #: name of the exception's type
     message: str
@@ -30,6 +39,37 @@ class Progress(msgspec.Struct, array_like=True, frozen=True):
     done: int
 
 
+class Value(msgspec.Struct, array_like=True, frozen=True):
+    """What a task returned, as JSON: itself, or the name of the object that holds it.
+
+    >>> class Add(Task):
+    ...     left: int
+    ...     right: int
+    ...
+    ...     def execute(self, context: ExecutionContext) -> int:
+    ...         return self.left + self.right
+    >>> InlineClient().run(Add(1, 2)).tasks[0].value
+    Value(data=b'3', object='', size=0)
+    """
+
+    data: bytes = b""
+    object: str = ""  #: in the object store; "" where `data` is the value
+    size: int = 0  #: bytes of the object
+
+
+class JobOptions(msgspec.Struct, array_like=True, frozen=True):
+    """What was asked for with a job beyond its tasks. New fields are appended, with a default."""
+
+    labels: dict[str, str] = {}
+    continues: bool = (
+        False  #: a failed task halts only what depends on it, unless its own policy says otherwise
+    )
+    deadline: int = 0  #: µs since 1970 UTC at which the job fails if it is not over; 0 for none
+    force: bool = False  #: no result of an earlier job is reused
+    key: str = ""  #: the user's idempotency key
+    trace: str = ""  #: W3C traceparent of the submission
+
+
 class _Event(msgspec.Struct, array_like=True, frozen=True):
     """Base of all events."""
 
@@ -40,6 +80,7 @@ class JobSubmitted(_Event, tag=1, frozen=True):
     name: str
     tasks: Submission  #: the root tasks
     by: str = ""  #: who asked, as user@host
+    options: JobOptions | None = None
 
 
 class SubtasksStaged(_Event, tag=2, frozen=True):
@@ -71,6 +112,8 @@ class TaskComputed(_Event, tag=4, frozen=True):
     subtasks: Submission | None = None  #: the last chunk, after any that were staged
     display: str | None = None
     progress: list[Progress] | None = None
+    result: Value | None = None  #: what `execute` returned; None for None
+    reuse_key: bytes | None = None  #: by which later tasks find this success
 
 
 class AttemptFailed(_Event, tag=5, frozen=True):
@@ -83,6 +126,7 @@ class AttemptFailed(_Event, tag=5, frozen=True):
     error: Error
     display: str | None = None
     progress: list[Progress] | None = None
+    retry_at: int = 0  #: not to be claimed before; 0: at once
 
 
 class TaskFailed(_Event, tag=6, frozen=True):
@@ -137,26 +181,103 @@ class JobCompleted(_Event, tag=11, frozen=True):
 
 
 class JobFailed(_Event, tag=12, frozen=True):
-    """A task failed for good; what is queued is halted until the job is retried."""
+    """A task failed for good; what is queued, if anything, is halted until the job is retried."""
 
-    task: int
+    task: int  #: the first that failed
 
 
 class JobCanceled(_Event, tag=13, frozen=True):
-    """A user canceled the job; what is queued is halted until the job is retried."""
+    """A user canceled the job, or the last task that was left of it; what is queued is halted until it is retried."""
 
     command_id: str  #: of the command that asked, so that its repetition is recognised
     by: str = ""
     reason: str = ""
+    grace: int = -1  #: µs after which running tasks are stopped; -1: never, they are only told
 
 
 class JobRetried(_Event, tag=14, frozen=True):
-    """A user retried the job: its failed tasks are queued again with a fresh count of retries."""
+    """A user retried a job, or a part of it: tasks that did not succeed are queued with a fresh count of retries."""
 
     command_id: str
-    tasks: list[int]  #: the failed tasks that were reset, as ranges
+    tasks: list[int]  #: the failed, canceled and abandoned tasks that were reset, as ranges
     rescheduled: int  #: how many tasks may run again: those reset and those that were halted while queued
     by: str = ""
+    task: int = -1  #: the task it was asked for; -1: the whole job
+    deadline: int = 0  #: µs since 1970 UTC: the new deadline of the job; 0 for none
+
+
+class CancelRequested(_Event, tag=15, frozen=True):
+    """A user canceled a task with its subtree. What became of the queued ones follows; the running ones are told."""
+
+    task: int
+    running: list[int]  #: the running tasks that are asked to stop, as ranges
+    command_id: str
+    by: str = ""
+    reason: str = ""
+    grace: int = -1  #: µs after which they are stopped; -1: never, they are only told
+    affected: int = 0  #: how many tasks it had an effect on, those that depend on it included
+
+
+class TasksCanceled(_Event, tag=16, frozen=True):
+    """Queued tasks of a subtree that was canceled. Leads to CANCELED."""
+
+    tasks: list[int]  #: as ranges
+    cause: int  #: the task that was canceled
+
+
+class TaskCanceled(_Event, tag=17, frozen=True):
+    """A running attempt that was asked to stop did so, or ended without success. Leads to CANCELED."""
+
+    task: int
+    attempt: int
+    started: int
+    stopped: int
+    display: str | None = None
+    progress: list[Progress] | None = None
+    error: Error | None = None  #: what it failed with, if it did
+
+
+class TasksAbandoned(_Event, tag=18, frozen=True):
+    """Tasks that cannot run any more, because they depend on `cause`, which failed or was canceled. Leads to ABANDONED."""
+
+    tasks: list[int]  #: as ranges
+    cause: int
+
+
+class TaskReused(_Event, tag=19, frozen=True):
+    """An earlier success of the same code version and input was found and taken. Leads to COMPUTED."""
+
+    task: int
+    attempt: int
+    started: int
+    stopped: int
+    source_job: str
+    source_task: int
+    result: Value | None = None
+
+
+class TaskProgressed(_Event, tag=20, frozen=True):
+    """News of a running attempt. It changes no state."""
+
+    task: int
+    attempt: int
+    started: int
+    progress: list[Progress] | None = None
+    display: str | None = None
+
+
+class DeadlineExceeded(_Event, tag=21, frozen=True):
+    """The job was not over at its deadline; it fails, and its running tasks are told to stop."""
+
+    deadline: int
+
+
+class JobDeleted(_Event, tag=22, frozen=True):
+    """A user deleted the job: nobody is shown it any more. Its events stay in the log."""
+
+    command_id: str
+    by: str = ""
+    reason: str = ""
 
 
 class UnknownEvent(msgspec.Struct, frozen=True):
@@ -181,4 +302,12 @@ Event: TypeAlias = (
     | JobFailed
     | JobCanceled
     | JobRetried
+    | CancelRequested
+    | TasksCanceled
+    | TaskCanceled
+    | TasksAbandoned
+    | TaskReused
+    | TaskProgressed
+    | DeadlineExceeded
+    | JobDeleted
 )

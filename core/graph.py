@@ -1,72 +1,61 @@
-"""The graph of a job's tasks: who may run now, and which subtrees are complete.
+"""The graph of a job's tasks: who waits for whom, and which subtrees are complete.
 
 Compact on purpose: parallel arrays indexed by task number, about 30 bytes a task, and nothing that scans the job.
 
-- A task is *ready* when it is queued and every task it depends on is complete.
+- A task is *ready* when it is queued and every task it depends on is complete; `queue` then has it.
 - A task is *complete* when it is finished and all of its children are complete. `open` counts what is left: the task
   itself and its incomplete children. When it falls to zero the task is complete, its parent's count falls, and so on.
 - A dependency set counts its incomplete members. When it falls to zero, all tasks that wait for it become ready.
-- Ready tasks lie in one heap per kind, as ranges ordered depth first, then by number. Heap entries are hints: the
-  `ready` byte of a task decides, so that taking tasks out of the middle never has to search a heap.
+- A task *depends* on another one if that, or a task above it, is among those it was submitted to wait for.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import heappop, heappush, heapreplace
 
 from . import ranges
 from .lifecycle import TaskState
+from .queue import HELD, QUEUED, READY, WAITING, TaskQueue
 from .submission import NO_DEPENDENCIES, Submission
 
-QUEUED = TaskState.QUEUED.value
+__all__ = ["HELD", "READY", "ROOT", "WAITING", "TaskGraph"]
+
 ROOT = -1  #: the parent of root tasks
 
+_ABANDONED = TaskState.ABANDONED.value
 _IN_NO_SET = -1
 _IN_SEVERAL_SETS = -2
 
 
-class TaskGraph:
+class TaskGraph(TaskQueue):
     """Tasks, their parents and dependencies, and what is ready."""
 
     __slots__ = (
-        "_heaps",
         "_incomplete_members",
         "_member_of",
         "_several",
         "_waiters",
         "child_count",
         "dependencies",
-        "depth",
         "first_child",
         "members",
         "open",
         "parent",
-        "ready",
-        "spec",
-        "status",
     )
 
     def __init__(self) -> None:
-        self.status = bytearray()  #: TaskState values
-        self.ready = bytearray()  #: 1 where queued with every dependency complete
-        self.spec = array("I")  #: index of the task's kind
+        super().__init__()
         self.parent = array("i")  #: task number, or ROOT
-        self.depth = array("I")  #: 0 for root tasks
         self.first_child = array("I")
         self.child_count = array("I")
         self.open = array("I")  #: 1 for the task itself until finished, and 1 for each incomplete child
         self.dependencies = array("i")  #: index into `members`, or NO_DEPENDENCIES
         self.members: list[list[int]] = []  #: each dependency set as ranges of task numbers
         self._incomplete_members = array("I")
-        self._waiters: list[list[int]] = []  #: per dependency set, the ranges of tasks that wait for it
+        self._waiters: list[list[int]] = []  # per dependency set, the ranges of tasks that wait for it
         self._member_of = array("i")
-        self._several: dict[int, list[int]] = {}  #: the sets of a task that is in more than one
-        self._heaps: dict[int, list[tuple[int, int, int]]] = {}
-
-    def __len__(self) -> int:
-        return len(self.status)
+        self._several: dict[int, list[int]] = {}  # the sets of a task that is in more than one
 
     # -- growing ------------------------------------------------------------------------------------------------
 
@@ -115,7 +104,7 @@ class TaskGraph:
                         member_of[task] = _IN_SEVERAL_SETS
                     self._several[task].append(index)
 
-    # -- finishing ----------------------------------------------------------------------------------------------
+    # -- finishing, and not -------------------------------------------------------------------------------------
 
     def finish(self, task: int, *, first_child: int = 0, children: int = 0) -> None:
         """`task` will not run again, and has these children. Completes it, and what waited for it, if it may."""
@@ -142,64 +131,56 @@ class TaskGraph:
         """Whether the task and its whole subtree are finished."""
         return not self.open[task]
 
-    # -- readiness ----------------------------------------------------------------------------------------------
-
-    def requeue(self, task: int) -> None:
-        """`task`, whose dependencies were complete when it was claimed, waits for a runner again."""
+    def requeue(self, task: int, retry_at: int = 0) -> None:
+        """`task` is queued again, not to be claimed before `retry_at` (µs); ready if it waits for nothing."""
         self.status[task] = QUEUED
-        self._make_ready(task, task + 1)
+        self._hold(task, retry_at)
+        index = self.dependencies[task]
+        if index == NO_DEPENDENCIES or not self._incomplete_members[index]:
+            self._make_ready(task, task + 1)
 
-    def _make_ready(self, start: int, stop: int) -> None:
-        """Neighbours of one kind and one parent became ready, except those that were skipped meanwhile."""
-        status = self.status
-        if status.count(QUEUED, start, stop) != stop - start:
-            for task in range(start, stop):
-                if status[task] == QUEUED:
-                    self._make_ready(task, task + 1)
-            return
-        self.ready[start:stop] = b"\x01" * (stop - start)
-        heappush(self._heaps.setdefault(self.spec[start], []), (-self.depth[start], start, stop))
+    def stranded(self, lost: Iterable[int], states: Sequence[int]) -> dict[int, int]:
+        """Return the tasks in one of these states that never begin if these are lost, each with the first it is due to.
 
-    def ready_specs(self) -> Iterator[int]:
-        """Yield the kinds of which at least one task is ready."""
-        for spec, heap in self._heaps.items():
-            if self._prune(heap):
-                yield spec
-
-    def next_ready(self, specs: Iterable[int], limit: int) -> list[int]:
-        """Return up to `limit` ready tasks of these kinds, in the order in which they should run.
-
-        Depth first, so that what was begun is ended before more is begun; siblings in order of submission.
+        That is what depends on one of them, and what depends on that in turn. Whoever waits for nothing any more may
+        begin, unless it was abandoned.
         """
-        chosen: dict[int, None] = {}  # ordered; a task may be hinted at twice
-        visited: list[tuple[list[tuple[int, int, int]], tuple[int, int, int]]] = []
-        heaps = [heap for spec in specs if self._prune(heap := self._heaps.get(spec, []))]
-        while heaps and len(chosen) < limit:
-            heap = min(heaps)
-            entry = heappop(heap)
-            visited.append((heap, entry))
-            _, task, stop = entry
-            while task >= 0 and len(chosen) < limit:
-                chosen[task] = None
-                task = self.ready.find(1, task + 1, stop)
-            heaps = [heap for heap in heaps if self._prune(heap)]
-        for heap, entry in visited:
-            heappush(heap, entry)
-        return list(chosen)
+        found: dict[int, int] = {}
+        doomed: set[int] = set()  # tasks that will not be complete, or count as such
+        seen: set[int] = set()  # dependency sets
+        for cause in lost:
+            stack = [cause]
+            while stack:
+                task = stack.pop()
+                while task != ROOT and task not in doomed:
+                    doomed.add(task)
+                    for index in self._sets_of(task):
+                        if index not in seen:
+                            seen.add(index)
+                            waiters = [one for one in self._not_begun(index, states) if one not in found]
+                            found.update(dict.fromkeys(waiters, cause))
+                            stack += waiters
+                    task = self.parent[task]
+        return found
 
-    def _prune(self, heap: list[tuple[int, int, int]]) -> bool:
-        """Drop hints at the top that are no longer true. Return whether one is left."""
-        while heap:
-            depth, start, stop = heap[0]
-            task = self.ready.find(1, start, stop)
-            if task == start:
-                return True
-            if task < 0:
-                heappop(heap)
-            else:
-                # another hint may be at the top now: look at that one too
-                heapreplace(heap, (depth, task, stop))
-        return False
+    def _not_begun(self, index: int, states: Sequence[int]) -> Iterator[int]:
+        """Yield the tasks in one of these states that wait for this dependency set, or were abandoned."""
+        if not self._incomplete_members[index]:
+            states = [state for state in states if state == _ABANDONED]
+        status = self.status
+        for start, stop in ranges.pairs(self._waiters[index]):
+            for state in states:
+                task = status.find(state, start, stop)
+                while task >= 0:
+                    yield task
+                    task = status.find(state, task + 1, stop)
+
+    def _sets_of(self, task: int) -> Sequence[int]:
+        """Return the dependency sets the task is a member of."""
+        index = self._member_of[task]
+        if index == _IN_NO_SET:
+            return ()
+        return self._several[task] if index == _IN_SEVERAL_SETS else (index,)
 
     # -- walking ------------------------------------------------------------------------------------------------
 
@@ -207,6 +188,11 @@ class TaskGraph:
         """Return the numbers of the task's children, in order of submission."""
         first = self.first_child[task]
         return range(first, first + self.child_count[task])
+
+    def subtree(self, task: int) -> Iterator[int]:
+        """Yield this task and every task below it."""
+        yield task
+        yield from self.descendants(task)
 
     def descendants(self, task: int) -> Iterator[int]:
         """Yield every task below this one."""

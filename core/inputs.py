@@ -31,7 +31,15 @@ _ANY_NUMBER = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class InputError(ArgumentError, TypeError):
-    """The input of a task does not fit its class. Names the class, the field, the value and the way out."""
+    """The input of a task does not fit its class. Names the class, the field, the value and the way out.
+
+    Raised where the task is submitted, and nothing is submitted then. On a runner it fails the attempt: its class is
+    not the one that was submitted.
+
+    >>> client.jobs().submit("greetings", Greet(name=5))
+    Traceback (most recent call last):
+    InputError: Greet.name does not take 5: Expected `str`, got `int`. The task was not submitted. Pass a value ...
+    """
 
 
 def encode_input(task: Task) -> bytes:

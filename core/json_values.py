@@ -26,6 +26,10 @@ _TEXT_FORMS = (Enum, PurePath, date, time, timedelta, UUID, Decimal, ZoneInfo)
 _ARRAYS = (list, tuple, set, frozenset)
 
 
+_NOT_FINITE = "JSON has no nan and no infinity. Pass None and annotate it, or leave the value out"
+_BOTTOMLESS = "it contains itself, or is nested too deeply"
+
+
 def _encode_other(value: Any) -> Any:
     """Give msgspec a plain value for one of a type it does not know."""
     match value:
@@ -67,7 +71,20 @@ def decoder_for(hint: Any) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(hint, dec_hook=_decode_other).decode
 
 
+def is_open(hint: Any) -> bool:
+    """Whether a type leaves something open, by `Any`: what arrives there is plain JSON, whatever was sent."""
+    return any(isinstance(node, inspect.AnyType) for node in _nodes(inspect.type_info(hint)))
+
+
 def _unknown_type(root: inspect.Type) -> type | None:
+    for node in _nodes(root):
+        if isinstance(node, inspect.CustomType) and not issubclass(node.cls, PurePath | ZoneInfo):
+            return node.cls
+    return None
+
+
+def _nodes(root: inspect.Type) -> Iterator[Any]:
+    """Yield this type and all those in it."""
     seen: set[int] = set()
     pending: list[Any] = [root]
     while pending:
@@ -75,15 +92,13 @@ def _unknown_type(root: inspect.Type) -> type | None:
         if id(node) in seen:
             continue
         seen.add(id(node))
-        if isinstance(node, inspect.CustomType) and not issubclass(node.cls, PurePath | ZoneInfo):
-            return node.cls
+        yield node
         if isinstance(node, tuple):
             pending.extend(node)
         elif isinstance(node, inspect.Type):
             pending.extend(getattr(node, name) for name in node.__struct_fields__)
         elif isinstance(node, inspect.Field):
             pending.append(node.type)
-    return None
 
 
 def same_value(value: Any, decoded: Any) -> bool:
@@ -146,16 +161,29 @@ def misfit(value: Any, decode: Callable[[bytes], Any]) -> tuple[str, str] | None
         except (msgspec.MsgspecError, ValueError) as error:
             place, reason = located(error)
             if "got `null`" in reason and (lost := _not_finite(value)) is not None:
-                return (
-                    lost,
-                    "JSON has no nan and no infinity. Pass None and annotate it, or leave the value out",
-                )
+                return lost, _NOT_FINITE
             return place, reason
         if not same_value(value, decoded):
             return "", f"it would arrive as {show(decoded)}"
     except RecursionError:
-        return "", "it contains itself, or is nested too deeply"
+        return "", _BOTTOMLESS
     return None
+
+
+def unwritable(value: Any) -> tuple[str, str] | None:
+    """Return where and why `value` has no JSON form, or None if it has one. Shape: as for `misfit`."""
+    try:
+        try:
+            data = encode(value)
+        except RecursionError:
+            raise
+        except Exception as error:  # noqa: BLE001  the objects of users may raise anything
+            place, part, error = _culprit(value, error)
+            return place, _unwritable(part, error)
+        lost = _not_finite(value) if b"null" in data else None
+        return None if lost is None else (lost, _NOT_FINITE)
+    except RecursionError:
+        return "", _BOTTOMLESS
 
 
 def located(error: Exception) -> tuple[str, str]:

@@ -26,25 +26,40 @@ from statemachine import State, StateMachine
 
 
 class TaskState(Enum):
-    """Where one task stands. "Completed" is derived: the task is finished and so is its whole subtree."""
+    """Where one task stands. "Completed" is derived: the task is finished and so is its whole subtree.
+
+    >>> [state.name for state in TaskState]
+    ['QUEUED', 'RUNNING', 'COMPUTED', 'FAILED', 'SKIPPED', 'FAILED_OPTIONAL', 'CANCELED', 'ABANDONED']
+    >>> job.tasks[0].state is TaskState.COMPUTED
+    True
+    """
 
     QUEUED = 1  #: waiting: for a dependency, for a runner, or because its job is halted
     RUNNING = 2  #: claimed by a runner
     COMPUTED = 3  #: it ran to its end; never runs again
-    FAILED = 4  #: it failed and no retry is left; the job is halted until it is retried
-    SKIPPED = 5  #: it never ran, because another task inside its optional subtree failed
-    FAILED_OPTIONAL = 6  #: it failed inside an optional subtree; the job goes on
+    FAILED = 4  #: it failed and no retry is left, until a user retries it or its job
+    SKIPPED = 5  #: it never ran, because another task inside its optional subtree failed or was canceled
+    FAILED_OPTIONAL = 6  #: it failed inside an optional subtree, or was stopped there; the job goes on
+    CANCELED = 7  #: canceled by a user, itself or with a task above it
+    ABANDONED = 8  #: it cannot run, because it depends on a task that failed or was canceled
 
 
 class JobState(Enum):
-    """Where one job stands, derived from its tasks and from cancel and retry."""
+    """Where one job stands, derived from its tasks and from cancel and retry.
+
+    >>> [state.name for state in JobState]
+    ['SUBMITTED', 'RUNNING', 'STARTED', 'COMPLETED', 'FAILED', 'CANCELED', 'DELETED']
+    >>> job.state is JobState.COMPLETED
+    True
+    """
 
     SUBMITTED = 1  #: no task has started yet
     RUNNING = 2  #: at least one task is running
     STARTED = 3  #: some tasks are computed, others are queued, none is running
     COMPLETED = 4  #: every task is finished, none failed (failures inside optional subtrees aside)
-    FAILED = 5  #: a task failed; the rest is halted
-    CANCELED = 6  #: canceled by a user; the rest is halted
+    FAILED = 5  #: a task failed, or the deadline passed; what is queued, if anything, is halted
+    CANCELED = 6  #: canceled by a user, or nothing is left of it but what was; what is queued, if anything, is halted
+    DELETED = 7  #: deleted by a user: nobody is shown it any more
 
 
 class TaskLifecycle(StateMachine):
@@ -59,6 +74,8 @@ class TaskLifecycle(StateMachine):
     failed = State(value=TaskState.FAILED.value)
     skipped = State(value=TaskState.SKIPPED.value, final=True)
     failed_optional = State(value=TaskState.FAILED_OPTIONAL.value, final=True)
+    canceled = State(value=TaskState.CANCELED.value)
+    abandoned = State(value=TaskState.ABANDONED.value)
 
     claim = queued.to(running)
     compute = running.to(computed)
@@ -68,7 +85,9 @@ class TaskLifecycle(StateMachine):
     fail = running.to(failed)
     fail_optional = running.to(failed_optional)
     skip = queued.to(skipped)
-    retry = failed.to(queued)  # the user retried the job
+    cancel = queued.to(canceled) | running.to(canceled)  # a running one when it stops because it was asked to
+    abandon = queued.to(abandoned)
+    retry = failed.to(queued) | canceled.to(queued) | abandoned.to(queued)  # the user retried the job, or a part
 
 
 class JobLifecycle(StateMachine):
@@ -80,16 +99,21 @@ class JobLifecycle(StateMachine):
     submitted = State(value=JobState.SUBMITTED.value, initial=True)
     running = State(value=JobState.RUNNING.value)
     started = State(value=JobState.STARTED.value)
-    completed = State(value=JobState.COMPLETED.value, final=True)
+    completed = State(value=JobState.COMPLETED.value)
     failed = State(value=JobState.FAILED.value)
     canceled = State(value=JobState.CANCELED.value)
+    deleted = State(value=JobState.DELETED.value, final=True)
 
     run = submitted.to(running) | started.to(running)
     rest = submitted.to(started) | running.to(started)
-    complete = running.to(completed) | started.to(completed)
+    complete = submitted.to(completed) | running.to(completed) | started.to(completed)
     fail = running.to(failed) | started.to(failed) | canceled.to(failed)  # a failure outranks a cancel
     cancel = submitted.to(canceled) | running.to(canceled) | started.to(canceled)
+    stop = canceled.to(canceled) | failed.to(failed)  # canceled when it was halted already: what runs is told
+    expire = submitted.to(failed) | running.to(failed) | started.to(failed)  # its deadline passed
     retry = failed.to(submitted) | canceled.to(submitted)
+    retry_tasks = submitted.to(submitted) | running.to(running) | started.to(started)  # of a job that goes on
+    delete = completed.to(deleted) | failed.to(deleted) | canceled.to(deleted)
 
 
 class LifecycleError(ValueError):
@@ -122,4 +146,6 @@ TASK_TABLE = compile_table(TaskLifecycle)
 JOB_TABLE = compile_table(JobLifecycle)
 
 #: job states in which no task may be claimed, whatever is queued
-HALTED = frozenset({JobState.COMPLETED.value, JobState.FAILED.value, JobState.CANCELED.value})
+HALTED = frozenset(
+    {JobState.COMPLETED.value, JobState.FAILED.value, JobState.CANCELED.value, JobState.DELETED.value}
+)

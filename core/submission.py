@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from . import ranges
+from .policy import NO_POLICY, Policy
 from .task import TaskIdentifier
 
 #: no dependency set: the task waits for nothing but a runner
@@ -27,6 +28,12 @@ class TaskSpec(msgspec.Struct, array_like=True, frozen=True):
     cluster: str  #: only runners of this cluster claim the task
     max_retries: int = 0  #: how many failed attempts are tried again
     optional: bool = False  #: a failure here, or below, does not fail the job
+    policy: Policy | None = None  #: None for the plain one
+
+    @property
+    def asked(self) -> Policy:
+        """The policy, the plain one where none was given."""
+        return self.policy or NO_POLICY
 
     @property
     def identifier(self) -> TaskIdentifier:
@@ -56,6 +63,9 @@ class Submission(msgspec.Struct, array_like=True, frozen=True):
         int
     ] = []  #: flat: index into `dependency_sets` or -1, how many tasks, …; [] for none at all
     start: int = 0
+    references: list[
+        int
+    ] = []  #: ranges of positions whose input is the name of an object in the object store
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -93,8 +103,14 @@ class Submission(msgspec.Struct, array_like=True, frozen=True):
         for spec in self.specs:
             if spec.max_retries < 0 or not spec.cluster or not spec.name:
                 raise ValueError(f"{spec!r:.200} needs a name, a cluster and max_retries >= 0")
+            if spec.policy is not None:
+                spec.policy.check()
         if self.start < 0:
             raise ValueError("start is negative")
+        if self.references:
+            ranges.check(self.references, self.start + len(self))
+            if self.references[0] < self.start:
+                raise ValueError("references name a task that is not among these")
         unused = set(range(len(self.dependency_sets)))
         for run in self.runs():
             if (

@@ -26,7 +26,8 @@ import dataclasses
 import inspect
 import re
 from abc import ABCMeta
-from typing import Any, ClassVar, TypeAlias, dataclass_transform
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, Unpack, dataclass_transform
 
 import msgspec
 
@@ -34,6 +35,7 @@ from .automatic_dataclass import DATACLASS_OPTIONS, as_dataclass, undo_dataclass
 from .context import ExecutionContext
 from .errors import ArgumentError
 from .inputs import InputError, decode_input, encode_input
+from .options import OPTIONS, PolicyOptions, TaskPolicy, declared
 
 __all__ = [
     "ExecutionContext",
@@ -54,7 +56,13 @@ _VERSION = re.compile(r"v([0-9]{1,9})\.([0-9]{1,9})")
 
 
 class TaskIdentifier(msgspec.Struct, frozen=True, array_like=True):
-    """Which code a task needs. The submitted one is recorded with the task; runners announce theirs."""
+    """Which code a task needs. The submitted one is recorded with the task; runners announce theirs.
+
+    >>> task.identifier
+    TaskIdentifier(name='Greet', major=0, minor=0)
+    >>> print(task.identifier)
+    Greet v0.0
+    """
 
     name: str
     major: int
@@ -110,7 +118,13 @@ class TaskMeta(ABCMeta):
         mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], /, **keywords: Any
     ) -> TaskMeta:
         options = {key: keywords.pop(key) for key in DATACLASS_OPTIONS & keywords.keys()}
-        cls = super().__new__(mcls, name, bases, namespace, **keywords)
+        policy = {key: keywords.pop(key) for key in OPTIONS & keywords.keys()}
+        try:
+            cls = super().__new__(mcls, name, bases, namespace, **keywords)
+        except TypeError as error:
+            if not keywords or "takes no keyword arguments" not in str(error):
+                raise
+            raise TypeError(_unknown_option(name, keywords)) from error
         if not any(isinstance(base, TaskMeta) for base in bases):
             return cls  # Task itself
         _check_names(cls)
@@ -118,6 +132,10 @@ class TaskMeta(ABCMeta):
         if "__dataclass_fields__" not in namespace:
             cls = as_dataclass(cls, options)
         _check_execute(cls)
+        try:
+            type.__setattr__(cls, "__task_policy__", declared(policy, cls.__task_policy__))  # type: ignore[attr-defined]
+        except ArgumentError as error:
+            raise TypeError(f"{_where(cls)}: {error}") from error
         type.__setattr__(cls, "__task_identifier__", _identify(cls))
         type.__setattr__(cls, "__input_codec__", None)
         return cls
@@ -134,21 +152,52 @@ class Task(metaclass=TaskMeta):
     The subclass is a dataclass; options go into the class line (`class Crop(Task, frozen=True)`) or into an explicit
     `@dataclass(…)`. A class without `execute` can be submitted but not run: another process may have the code.
 
+    How it runs is said in the class line too, by the words of `PolicyOptions`, and may be said anew where it is
+    submitted: `class Fetch(Task, timeout=30, retry=Retry(3, delay=1.0))`. Subclasses inherit it.
+
     Inputs: str, int, float, bool, bytes, None; list, tuple, set, frozenset, dict; Optional, unions, Literal, Enum;
     datetime, date, time, timedelta, ZoneInfo; UUID, Decimal, paths; dataclasses, NamedTuple, TypedDict; and any
     nesting of them. `Annotated[int, msgspec.Meta(ge=1)]` limits a value. A field with
     `metadata={"skip_serialization": True}` stays behind: it needs a default, which the runner then sees.
+
+    >>> class Thumbnail(Task, timeout=30, retry=Retry(3, delay=1.0)):
+    ...     image: str
+    ...     width: int = 128
+    ...
+    ...     def execute(self, context: ExecutionContext) -> str:
+    ...         return f"{self.image} at {self.width}"
+    >>> Thumbnail("cat.png", width=64)
+    Thumbnail(image='cat.png', width=64)
+    >>> InlineClient().run(Thumbnail("cat.png")).result
+    'cat.png at 128'
     """
 
     __slots__ = ()
 
     __task_identifier__: ClassVar[TaskIdentifier]
+    __task_policy__: ClassVar[TaskPolicy] = TaskPolicy()
     __input_codec__: ClassVar[Any] = None
+
+    if TYPE_CHECKING:  # the metaclass takes these words; type checkers look for them here
+
+        def __init_subclass__(cls, **options: Unpack[PolicyOptions]) -> None: ...
 
     def execute(self, context: ExecutionContext) -> Any:
         """Do the work; may be `async def`. Whatever it raises fails this attempt.
 
+        What it returns is the task's result, which those who depend on it and whoever submitted the job can read: a
+        value that JSON can carry, as for inputs.
+
         A task may run more than once (a runner can be lost just after the work was done), so it must be idempotent.
+
+        >>> class Ping(Task):
+        ...     host: str
+        ...
+        ...     async def execute(self, context: ExecutionContext) -> float:
+        ...         await asyncio.sleep(0.001)
+        ...         return 0.001
+        >>> InlineClient().run(Ping("example.org")).result
+        0.001
         """
         raise NotImplementedError(
             f"{type(self).__name__} has no execute: it can be submitted, not run. "
@@ -160,6 +209,15 @@ class Task(metaclass=TaskMeta):
         """Return (name, version). Override as a static or class method to survive a renaming, and to have versions.
 
         A runner takes tasks of its own major version whose minor version is not above its own.
+
+        >>> class Thumbnail(Task):
+        ...     @staticmethod
+        ...     def identifier() -> tuple[str, str]:
+        ...         return "example.org/Thumbnail", "v1.2"
+        ...
+        ...     def execute(self, context: ExecutionContext) -> None: ...
+        >>> client.runner(tasks=[Thumbnail, Greet]).tasks_to_run
+        [TaskIdentifier(name='example.org/Thumbnail', major=1, minor=2), TaskIdentifier(name='Greet', major=0, minor=0)]
         """
         return cls.__name__, "v0.0"
 
@@ -233,6 +291,13 @@ def _identify(cls: TaskMeta) -> TaskIdentifier:
         raise TypeError(
             f"{_where(cls, method.__func__)}: identifier() gives no name and version: {error}. {remedy}"
         ) from error
+
+
+def _unknown_option(name: str, options: Iterable[str]) -> str:
+    return (
+        f"task class {name}: {', '.join(map(repr, options))} is no option of a task: there are "
+        f"{', '.join(sorted(OPTIONS))}, and those of a dataclass"
+    )
 
 
 def _where(cls: type, function: object = None) -> str:

@@ -30,20 +30,21 @@ state of its own: it follows from the states of the tasks.
 """
 
 SETTLED = """\
-No task is claimed while its job is {halted}. A job in one of these states is *settled* once
-none of its tasks is running. `run` and `rest` are not on the log: they follow from the states of the tasks.
+No task is claimed while its job is {halted}. A job in one of these states is
+*settled* once none of its tasks is running; a deleted one always is. `run` and `rest` are not on the log: they follow from the states
+of the tasks. Which events of the log lead where, and why: [decision 24](decisions/0024-policies-and-cancel.md).
 """
 
 
 def states_page() -> str:
     """Return the text of `states.md`."""
-    halted = " or ".join(state.name for state in JobState if state.value in HALTED)
+    *others, last = (state.name for state in JobState if state.value in HALTED)
     parts = [
         INTRODUCTION,
         _section("Tasks", TaskLifecycle, TaskState),
         COMPLETED,
         _section("Jobs", JobLifecycle, JobState),
-        SETTLED.format(halted=halted),
+        SETTLED.format(halted=f"{', '.join(others)} or {last}"),
     ]
     return "\n".join(parts)
 

@@ -154,6 +154,108 @@ def counted() -> JobDriver:
     return job
 
 
+def parts_canceled() -> JobDriver:
+    """Tasks that are canceled while they are queued and while they run, and end in every way; the job ends by that."""
+    job = _job(task("Root"), task("Beside"))
+    job.run(0, *[task("Part", retries=1) for _ in range(6)], task("Reduce", after=range(6)), task("Group"))
+    job.run(9, task("Below"), task("Below too"))
+    job.claim(5, specs=[job.job.graph.spec[2]])  # tasks 2 to 6
+    job.do(c.CancelTask(JOB, "one", 9, "me@hier", "zu groß", 5_000_000))
+    for number in range(2, 8):
+        job.do(c.CancelTask(JOB, f"cancel-{number}", number, "me@hier", "", -1))
+    half, attempt = [e.Progress("", 4, 2)], job.job.attempt
+    job.do(c.ReportCanceled(JOB, 2, attempt[2], EPOCH + 1, EPOCH + 2, "stopped", half))
+    error = e.Error("TaskCanceled", "")
+    job.do(c.ReportFailed(JOB, 3, attempt[3], EPOCH + 1, EPOCH + 3, error, None, half))
+    job.release(4)
+    job.expire(5)
+    job.compute(6, task("Never runs"))
+    job.drain()
+    return job
+
+
+def left_stopping() -> JobDriver:
+    """Tasks that are asked to stop and have not: one of them in an optional subtree, of which the rest is skipped."""
+    job = _job(task("Root"))
+    job.run(0, task("A"), task("X", optional=True), task("After A", after=[0]))
+    job.run(2, task("X1"), task("X2"), task("X3"))
+    job.claim(2)
+    job.claim(specs=[job.job.graph.spec[1]])
+    job.cancel_task(1, "one")
+    job.cancel_task(4, "two")
+    return job
+
+
+def continued() -> JobDriver:
+    """Failures that halt only what depends on them, delays, a retry of a part, and the end of the rest."""
+    job = JobDriver()
+    job.now = EPOCH
+    options = {"labels": {"team": "Karten"}, "continues": True, "key": "k-1", "trace": "00-" + 32 * "1" + "-01"}
+    policy = {"delay": 1_000_000, "backoff": 2.0, "cap": 60_000_000, "retry_on": ("OSError",), "give_up": ("E",)}
+    roots = [task("A", retries=1, **policy), task("B"), task("After A", after=[0]), task("After B", after=[1])]
+    job.submit(*roots, task("Halts", on_failure=1, after=[2]), **options)
+    job.claim(2)
+    job.fail(0)
+    job.fail(1)
+    job.now += 1_000_000
+    job.claim()
+    job.fail(0, final=True)
+    job.do(c.RetryJob(JOB, "again", "me@hier", 0))
+    job.claim()
+    return job
+
+
+def scheduled() -> JobDriver:
+    """Priorities, a delayed start, limits by key, a time limit; inputs by reference."""
+    late = {"priority": -3, "not_before": EPOCH + 3_600_000_000}
+    limited = {"priority": 7, "key": "api", "limit": 1, "timeout": 30_000_000, "reuse": True, "jitter": 0.25}
+    job = JobDriver()
+    job.now = EPOCH
+    roots = submission(task("Now"), *[task("Limited", data=b"an-object", **limited)] * 3, task("Late", **late))
+    roots = msgspec.structs.replace(roots, references=[1, 4])
+    job.do(c.SubmitJob(JOB, "a job", roots, "user@host", e.JobOptions(force=True)))
+    job.claim(9, slots={"api": 1})
+    job.compute(1)
+    job.claim(9, slots={"api": 1})
+    return job
+
+
+def reused() -> JobDriver:
+    """An earlier success that was taken, results inside the event and outside, and news of a running task."""
+    job = _job(task("A"), task("B"), task("C"), task("D"))
+    job.claim(4)
+    large = e.Value(object=f"{JOB}/{'0' * 64}", size=123_456)
+    job.do(c.ReportReused(JOB, 0, 1, EPOCH, EPOCH + 1, "job-0", 7, e.Value(b"[1,2]")))
+    job.do(c.ReportReused(JOB, 1, 1, EPOCH, EPOCH + 1, "job-0", 8))
+    job.do(c.ReportComputed(JOB, 2, 1, EPOCH, EPOCH + 9, result=large, reuse_key=bytes(range(32))))
+    job.do(c.ReportProgress(JOB, 3, 1, EPOCH, [e.Progress("tiles", 300, 7)], "halfway"))
+    return job
+
+
+def overdue() -> JobDriver:
+    """A deadline that passes while a task runs, another one set by a retry, which passes too."""
+    job = JobDriver()
+    job.now = EPOCH
+    job.submit(task("A"), task("B"), deadline=EPOCH + 1_000)
+    job.claim()
+    job.now = EPOCH + 1_000
+    job.do(c.ExpireJob(JOB))
+    job.stop(0)
+    job.retry("again", deadline=EPOCH + 5_000)
+    job.claim()
+    job.now = EPOCH + 5_000
+    job.do(c.ExpireJob(JOB))
+    return job
+
+
+def deleted() -> JobDriver:
+    """Deleted by force while a task runs."""
+    job = _job(task("A"), task("B"))
+    job.claim()
+    job.do(c.DeleteJob(JOB, "away", "me@hier", "nobody needs it", True))
+    return job
+
+
 SCENARIOS: dict[str, Callable[[], JobDriver]] = {
     "fan-out": fan_out,
     "failed-and-retried": failed_and_retried,
@@ -166,6 +268,13 @@ SCENARIOS: dict[str, Callable[[], JobDriver]] = {
     "lost-runners": lost_runners,
     "unknown-tag": fan_out,
     "counted": counted,
+    "parts-canceled": parts_canceled,
+    "left-stopping": left_stopping,
+    "continued": continued,
+    "scheduled": scheduled,
+    "reused": reused,
+    "overdue": overdue,
+    "deleted": deleted,
 }
 
 

@@ -1,6 +1,7 @@
 """What becomes of reports about one attempt: done, repeated, stale, malformed; and how failures spread.
 
-Letters stand for the states of the tasks in order: Queued, Running, Computed, Failed, Skipped, O for FAILED_OPTIONAL.
+Letters stand for the states of the tasks in order: Queued, Running, Computed, Failed, Skipped, Abandoned, O for
+FAILED_OPTIONAL, X for CANCELED.
 """
 
 from __future__ import annotations
@@ -105,27 +106,47 @@ def test_a_report_of_a_task_that_does_not_exist_is_invalid(command: str, number:
 
 #: how an attempt can end -> which reports of it are taken for a repetition
 ENDS: dict[str, set[str]] = {
-    "computed": {"computed"},
-    "failed, to be retried": {"failed", "release"},
+    "computed": {"computed", "reused"},
+    "reused": {"computed", "reused"},
+    "failed, to be retried": {"failed", "release", "canceled"},
     "failed": {"failed"},
-    "failed, optional": {"failed"},
-    "released": {"failed", "release"},
-    "expired": {"failed", "release"},
+    "failed, optional": {"failed", "release", "canceled"},
+    "canceled": {"failed", "release", "canceled"},
+    "released": {"failed", "release", "canceled"},
+    "expired": {"failed", "release", "canceled"},
 }
+
+
+def ended(end: str) -> JobDriver:
+    """Return a job whose first task has ended its first attempt in this way."""
+    job = JobDriver(task(retries=end == "failed, to be retried", optional=end == "failed, optional"), task())
+    job.claim()
+    if end == "canceled":
+        job.cancel_task(0)
+        job.stop(0)
+    else:
+        ways = {"computed": job.compute, "reused": job.reuse, "released": job.release, "expired": job.expire}
+        ways.get(end, job.fail)(0)
+    return job
 
 
 @pytest.mark.parametrize("command", OF_AN_ATTEMPT)
 @pytest.mark.parametrize("end", ENDS)
 def test_a_report_of_an_attempt_that_has_ended_changes_nothing(end: str, command: str) -> None:
-    optional = end == "failed, optional"
-    job = JobDriver(task(retries=end == "failed, to be retried", optional=optional), task())
-    job.claim()
-    {"computed": job.compute, "released": job.release, "expired": job.expire}.get(end, job.fail)(0)
+    job = ended(end)
     late = OF_AN_ATTEMPT[command](0, 1)
     if command in ENDS[end]:
         assert job.do(late) == []
     else:
         assert job.refused(late) == "stale"
+
+
+@pytest.mark.parametrize("command", OF_AN_ATTEMPT)
+def test_a_report_to_a_job_that_was_deleted_is_refused(command: str) -> None:
+    job = JobDriver(task())
+    job.claim()
+    job.delete(force=True)
+    assert job.refused(OF_AN_ATTEMPT[command](0, 1)) == "unknown_job"
 
 
 # -- staged subtasks ------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What becomes of the commands about a job: done, repeated, refused, malformed. `test_attempts.py` has those about one task.
 
-Letters stand for the states of the tasks in order: Queued, Running, Computed, Failed, Skipped, O for FAILED_OPTIONAL.
+Letters stand for the states of the tasks in order: Queued, Running, Computed, Failed, Skipped, Abandoned, O for
+FAILED_OPTIONAL, X for CANCELED.
 """
 
 from __future__ import annotations
@@ -62,7 +63,14 @@ def test_a_malformed_job_is_refused(command: c.SubmitJob) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [c.CancelJob(JOB, "x"), c.RetryJob(JOB, "x"), *(make(0, 1) for make in OF_AN_ATTEMPT.values())],
+    [
+        c.CancelJob(JOB, "x"),
+        c.CancelTask(JOB, "x", 0),
+        c.RetryJob(JOB, "x"),
+        c.RetryJob(JOB, "x", task=0),
+        c.DeleteJob(JOB, "x"),
+        *(make(0, 1) for make in OF_AN_ATTEMPT.values()),
+    ],
     ids=lambda command: type(command).__name__,
 )
 def test_there_is_nothing_to_do_to_a_job_that_was_never_submitted(command: c.Command) -> None:
@@ -71,6 +79,7 @@ def test_there_is_nothing_to_do_to_a_job_that_was_never_submitted(command: c.Com
 
 def test_nothing_is_claimed_of_a_job_that_was_never_submitted() -> None:
     assert JobDriver().do(c.ClaimTasks(JOB, "runner-1", [0], 10)) == []
+    assert JobDriver().do(c.ExpireJob(JOB)) == []
 
 
 # -- claim ----------------------------------------------------------------------------------------------------------

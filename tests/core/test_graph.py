@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from jobledger.core import events as e
-from jobledger.core.graph import ROOT, TaskGraph
+from jobledger.core.graph import HELD, READY, ROOT, WAITING, TaskGraph
 from jobledger.core.job import evolve
 from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.core.submission import NewTask, columns
 from support.histories import JobDriver, graph_snapshot, hinted, submission, task
 from support.shapes import KINDS, new_tasks
 
-RUNNING, COMPUTED = TaskState.RUNNING.value, TaskState.COMPUTED.value
+QUEUED, RUNNING, COMPUTED = TaskState.QUEUED.value, TaskState.RUNNING.value, TaskState.COMPUTED.value
+SKIPPED, CANCELED = TaskState.SKIPPED.value, TaskState.CANCELED.value
 
 
 # -- by example -----------------------------------------------------------------------------------------------------
@@ -137,6 +138,8 @@ def test_kinds_with_something_ready_are_told() -> None:
 
 def test_looking_changes_nothing() -> None:
     graph = TaskGraph()
+    for _ in "AB":
+        graph.add_kind()
     graph.add(submission(*[task("AB"[number % 2]) for number in range(6)]), base=0, parent=ROOT, specs=[0, 1])
     before = graph_snapshot(graph)
     assert graph.next_ready([1, 0], 3) == graph.next_ready([0, 1], 3) == [0, 1, 2]
@@ -157,6 +160,8 @@ class NaiveGraph:
         self.children: list[list[int]] = []
         self.finished: set[int] = set()
         self.busy: set[int] = set()
+        self.canceled: set[int] = set()
+        self.retry_at: dict[int, int] = {}
 
     def add(self, tasks: list[NewTask], parent: int) -> None:
         base = len(self.parent)
@@ -178,26 +183,66 @@ class NaiveGraph:
     def below(self, number: int) -> set[int]:
         return {other for child in self.children[number] for other in {child} | self.below(child)}
 
-    def ready(self, kinds: Iterable[int]) -> list[int]:
+    def due_at(self, number: int) -> int:
+        return max(KINDS[self.kind[number]].asked.not_before, self.retry_at.get(number, 0))
+
+    def begins(self, number: int) -> bool:
+        """Whether it waits for no other task."""
+        return all(self.complete(other) for other in self.waits_for[number])
+
+    def ready(self, kinds: Iterable[int], now: int, slots: Mapping[str, int] = {}) -> list[int]:  # noqa: B006
+        away = self.finished | self.busy | self.canceled
         numbers = [
             number
-            for number in range(len(self.parent))
-            if number not in self.finished | self.busy
-            and self.kind[number] in kinds
-            and all(self.complete(other) for other in self.waits_for[number])
+            for number in set(range(len(self.parent))) - away
+            if self.kind[number] in kinds and self.begins(number) and self.due_at(number) <= now
         ]
-        return sorted(numbers, key=lambda number: (-self.depth(number), number))
+        left, chosen = dict(slots), list[int]()
+        for number in sorted(numbers, key=self.order):
+            key = KINDS[self.kind[number]].asked.key
+            if left.get(key, 1) > 0:
+                chosen.append(number)
+                left[key] = left.get(key, len(self.parent)) - 1
+        return chosen
+
+    def order(self, number: int) -> tuple[int, int, int]:
+        return (-KINDS[self.kind[number]].asked.priority, -self.depth(number), number)
+
+    def stranded(self, lost: set[int]) -> set[int]:
+        away = self.finished | self.busy
+        waiting = {number for number in range(len(self.parent)) if not self.begins(number)} - away
+        found: set[int] = set()
+        while more := {number for number in waiting if self.depends(number, lost | found)} - found:
+            found |= more
+        return found
+
+    def depends(self, number: int, lost: set[int]) -> bool:
+        return any(lost & ({other} | self.below(other)) for other in self.waits_for[number])
 
 
-def check_equal(graph: TaskGraph, naive: NaiveGraph) -> None:
+def check_equal(graph: TaskGraph, naive: NaiveGraph, now: int) -> None:
     every = range(len(KINDS))
-    ready = naive.ready(every)
+    graph.wake(now)
+    ready = naive.ready(every, now)
     assert graph.next_ready(every, len(graph)) == ready
     assert graph.next_ready(reversed(every), 3) == ready[:3]
-    assert graph.next_ready([0, 3], 2) == naive.ready([0, 3])[:2]
-    assert [number for number in range(len(graph)) if graph.ready[number]] == sorted(ready)
+    assert graph.next_ready([0, 3], 2) == naive.ready([0, 3], now)[:2]
+    for slots in ({"api": 0}, {"api": 1, "other": 0}, {"api": 2}):
+        assert graph.next_ready(every, len(graph), slots) == naive.ready(every, now, slots)
+        assert graph.next_ready(every, 2, slots) == naive.ready(every, now, slots)[:2]
+    assert [number for number, byte in enumerate(graph.ready) if byte == READY] == sorted(ready)
     assert set(graph.ready_specs()) == {naive.kind[number] for number in ready}
-    assert {number for numbers in hinted(graph).values() for number in numbers} == set(ready)
+    held = {number for number in naive.ready(every, 2**63) if naive.due_at(number) > now}
+    assert {number for number, byte in enumerate(graph.ready) if byte == HELD} == held
+    assert {number for numbers in hinted(graph).values() for number in numbers} == held | set(ready)
+    wake = graph.next_wake  # may be early, for the sake of a task that is held no more
+    assert not held or (wake is not None and now < wake <= min(naive.due_at(number) for number in held))
+    lost = sorted(naive.canceled)
+    stranded = graph.stranded(lost, (QUEUED, CANCELED))
+    assert set(stranded) == naive.stranded(naive.canceled)
+    assert stranded == {
+        number: next(one for one in lost if number in naive.stranded({one})) for number in stranded
+    }
     for number in range(len(graph)):
         assert graph.is_complete(number) == naive.complete(number)
         assert [*graph.children(number)] == naive.children[number]
@@ -209,12 +254,19 @@ def check_equal(graph: TaskGraph, naive: NaiveGraph) -> None:
 steps = st.lists(
     st.tuples(
         st.sampled_from(
-            ["take", "take", "finish", "finish", "finish", "give back", "give back", "skip", "look"]
+            [
+                *["take", "finish", "give back"] * 3,
+                "skip",
+                "cancel",
+                "retry",
+                "wait",
+                "look",
+            ]
         ),
         st.integers(0, 50),  # which task
-        st.integers(1, 4),  # how many
+        st.integers(1, 4),  # how many, or how long
         new_tasks(min_size=0, max_size=3),
-        st.booleans(),  # in chunks of one task
+        st.booleans(),  # in chunks of one task; tried again later
     ),
     min_size=20,  # short plans, of which there are more, finish hardly anything
     max_size=60,
@@ -226,7 +278,11 @@ steps = st.lists(
 def test_the_graph_answers_as_a_naive_one(
     roots: list[NewTask], plan: list[tuple[str, int, int, list[NewTask], bool]]
 ) -> None:
-    graph, naive = TaskGraph(), NaiveGraph()
+    graph, naive, now = TaskGraph(), NaiveGraph(), 1
+    every = range(len(KINDS))
+    for spec in KINDS:
+        asked = spec.asked
+        graph.add_kind(priority=asked.priority, not_before=asked.not_before, key=asked.key)
 
     def add(tasks: list[NewTask], parent: int, *, chunked: bool) -> int:
         """Add tasks below `parent`. Return the number of the first."""
@@ -236,34 +292,50 @@ def test_the_graph_answers_as_a_naive_one(
         naive.add(tasks, parent)
         return first
 
+    def end(number: int, state: int) -> None:
+        graph.status[number], graph.ready[number] = state, WAITING
+
     add(roots, ROOT, chunked=False)
-    for action, pick, size, subtasks, chunked in plan:
+    for action, pick, size, subtasks, later in plan:
         busy = sorted(naive.busy)
-        if (
-            action == "look"
-        ):  # now and then only: looking tidies the heaps, and may hide what is wrong with them
-            check_equal(graph, naive)
+        if action == "look":
+            # now and then only: looking tidies the heaps, and may hide what is wrong with them
+            check_equal(graph, naive, now)
+        elif action == "wait":
+            now += 5 * size
         elif action == "take":
-            taken = graph.next_ready(range(len(KINDS)), size)
-            assert taken == naive.ready(range(len(KINDS)))[:size]
+            graph.wake(now)
+            taken = graph.next_ready(every, size)
+            assert taken == naive.ready(every, now)[:size]
             for number in taken:
-                graph.status[number], graph.ready[number] = RUNNING, 0
+                end(number, RUNNING)
                 naive.busy.add(number)
-        elif action == "skip":
-            queued = sorted(set(range(len(graph))) - naive.busy - naive.finished)
+        elif action == "retry" and naive.canceled:
+            number = sorted(naive.canceled)[pick % len(naive.canceled)]
+            naive.canceled.remove(number)
+            naive.retry_at.pop(number, None)
+            graph.requeue(number)
+        elif action in ("skip", "cancel"):
+            queued = sorted(set(range(len(graph))) - naive.busy - naive.finished - naive.canceled)
             for number in queued[pick % len(queued) :][:1] if queued else []:
-                graph.status[number], graph.ready[number] = TaskState.SKIPPED.value, 0
-                graph.finish(number)
-                naive.finished.add(number)
-        elif busy:
+                end(number, SKIPPED if action == "skip" else CANCELED)
+                if action == "skip":
+                    graph.finish(number)
+                    naive.finished.add(number)
+                else:
+                    naive.canceled.add(number)
+        elif busy and action != "retry":
             number = busy[pick % len(busy)]
             naive.busy.remove(number)
+            naive.retry_at.pop(number, None)
             if action == "give back":
-                graph.requeue(number)
+                if later:
+                    naive.retry_at[number] = now + size
+                graph.requeue(number, now + size if later else 0)
             else:
                 graph.status[number] = COMPUTED
-                first = add(subtasks, number, chunked=chunked)
+                first = add(subtasks, number, chunked=later)
                 graph.finish(number, first_child=first, children=len(subtasks))
                 naive.finished.add(number)
-    check_equal(graph, naive)
+    check_equal(graph, naive, now)
     event(f"finished: {len(naive.finished) // 5 * 5}…")

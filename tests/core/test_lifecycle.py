@@ -86,6 +86,8 @@ def test_stored_numbers_never_change() -> None:
         "FAILED": 4,
         "SKIPPED": 5,
         "FAILED_OPTIONAL": 6,
+        "CANCELED": 7,
+        "ABANDONED": 8,
     }
     assert {state.name: state.value for state in JobState} == {
         "SUBMITTED": 1,
@@ -94,6 +96,7 @@ def test_stored_numbers_never_change() -> None:
         "COMPLETED": 4,
         "FAILED": 5,
         "CANCELED": 6,
+        "DELETED": 7,
     }
 
 

@@ -7,6 +7,7 @@ gone, the mutant says so; give it a new one that plants the same bug.
 from __future__ import annotations
 
 import inspect
+import sys
 import textwrap
 from enum import Enum
 from typing import Any
@@ -16,41 +17,59 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from jobledger.core import decisions, job, lifecycle
+from jobledger.core.decisions import ending as deciding_ends
+from jobledger.core.decisions import interventions as deciding
+from jobledger.core.decisions import refusal, work
+from jobledger.core.decisions import reports as deciding_reports
 from jobledger.core.graph import TaskGraph
-from jobledger.core.job import Job
+from jobledger.core.job import Job, ending, interventions, reports, steps
+from jobledger.core.job import work as folding_work
 from jobledger.core.lifecycle import JobState, LifecycleError, TaskState
+from jobledger.core.queue import TaskQueue
 from support.job_machine import JobMachine
 
 #: what is wrong -> where, and which piece of text is replaced by which
 MUTANTS: dict[str, tuple[Any, str, str, str]] = {
     "a report of any attempt is folded": (
-        job,
-        "_check_running",
-        " or job.attempt[task] != event.attempt",
+        steps,
+        "check_running",
+        " and job.attempt[task] == event.attempt",
         "",
     ),
     "a report of any attempt is taken": (
-        decisions,
-        "_check_current",
+        refusal,
+        "check_current",
         "job.attempt[task] != report.attempt or ",
         "",
     ),
     "a report that comes late is taken for a repetition": (
-        decisions,
-        "_already",
+        refusal,
+        "already",
         "and 0 < report.attempt == job.attempt[task]",
         "",
     ),
-    "one retry too many": (decisions, "_failed", "< job.spec_of", "<= job.spec_of"),
-    "failures are not counted": (job, "_attempt_failed", ", 0) + 1", ", 0)"),
-    "failures are counted on after a retry of the job": (job, "_job_retried", "job.failures.clear()", "pass"),
+    "one retry too many": (deciding_reports, "failed", "failures >= spec", "failures > spec"),
+    "an error that is final is tried again": (deciding_reports, "failed", " or command.final", ""),
+    "failures are not counted": (reports, "attempt_failed", ", 0) + 1", ", 0)"),
+    "failures are counted on after a retry of the job": (
+        interventions,
+        "_begin_afresh",
+        "(job.failures, job.expiries,",
+        "(job.expiries,",
+    ),
+    "failures are counted on after a retry of a part": (
+        interventions,
+        "_begin_afresh",
+        "job.failures.pop(task, None)",
+        "pass",
+    ),
     "a lost runner counts as a failure": (
-        job,
-        "_expired",
+        reports,
+        "expired",
         "job.expiries[event.task] =",
         "job.failures[event.task] =",
     ),
-    "a runner may be lost once more": (decisions, "_expire", "< MAX_EXPIRIES", "<= MAX_EXPIRIES"),
+    "a runner may be lost once more": (deciding_reports, "expire", "< MAX_EXPIRIES", "<= MAX_EXPIRIES"),
     "completion does not climb": (TaskGraph, "finish", "task = self.parent[task]", "return"),
     "what is computed is complete, whatever is below it": (
         TaskGraph,
@@ -72,78 +91,417 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
         "self._several[task][:1] if",
     ),
     "skipped tasks become ready": (
-        TaskGraph,
+        TaskQueue,
         "_make_ready",
         "status.count(QUEUED, start, stop) != stop - start",
         "False",
     ),
     "a task given back is forgotten": (TaskGraph, "requeue", "self._make_ready(task, task + 1)", "pass"),
     "a stale hint is believed": (
-        TaskGraph,
+        TaskQueue,
         "_prune",
-        "heapreplace(heap, (depth, task, stop))",
-        "heapreplace(heap, (depth, task, stop)); return True",
+        "heapreplace(heap, (priority, depth, task, stop))",
+        "heapreplace(heap, (priority, depth, task, stop)); return True",
     ),
-    "breadth first": (TaskGraph, "_make_ready", "-self.depth[start]", "self.depth[start]"),
-    "looking takes": (TaskGraph, "next_ready", "heappush(heap, entry)", "pass"),
-    "claims of a halted job are decided": (decisions, "_claim", "job.state in HALTED or ", ""),
-    "claims of a halted job are folded": (job, "_claimed", "job.state in HALTED", "False"),
+    "breadth first": (TaskQueue, "_list", "-self.depth[start]", "self.depth[start]"),
+    "looking takes": (TaskQueue, "next_ready", "heappush(heap, entry)", "pass"),
+    "claims of a halted job are decided": (work, "claim", "job.state in HALTED or ", ""),
+    "claims of a halted job are folded": (folding_work, "claimed", "job.state in HALTED", "False"),
     "claims of what waits are folded": (
-        job,
-        "_claimed",
-        "graph.ready.count(1, start, stop) != stop - start",
+        folding_work,
+        "claimed",
+        "graph.ready.count(WAITING, start, stop)",
         "False",
     ),
-    "all claims are of one attempt": (decisions, "_claim", "attempt + 1", "1"),
-    "skipping what runs": (job, "_skipped", ".translate(_SKIP).count(0)", ".count(0)"),
-    "skipping counts nothing": (job, "_skipped", "job.counts[_QUEUED] -= stop - start", "pass"),
+    "all claims are of one attempt": (work, "claim", "attempt + 1", "1"),
+    "dismissing what runs": (steps, "end_queued", "graph.status.count(QUEUED, start, stop) != stop - start", "False"),
+    "dismissing counts nothing": (steps, "end_queued", "job.counts[QUEUED] -= size", "pass"),
     "the whole job is one optional subtree": (
-        decisions,
-        "_optional_boundary",
+        Job,
+        "optional_boundary",
         "return task\n",
         "boundary = task\n        else:\n            boundary = locals().get('boundary')\n",
     ),
     "an optional failure never completes the job": (
-        decisions,
-        "_fail",
-        "finished=1 + len(skipped)",
-        "finished=-1",
+        deciding_reports,
+        "_fail_optional",
+        "left=job.left - 1 - len(skipped)",
+        "left=1",
     ),
-    "completion is missed": (
-        decisions,
-        "_with_completion",
-        "job.unfinished == finished",
-        "job.unfinished < finished",
-    ),
-    "a canceled job completes": (decisions, "_with_completion", " and job.state not in HALTED", ""),
+    "the end is missed": (deciding_ends, "with_end", "if left or", "if left >= 0 or"),
+    "a canceled job completes": (deciding_ends, "with_end", " or job.state in HALTED", ""),
     "a canceled job never fails": (
-        decisions,
+        deciding_reports,
         "_fail",
-        "job.state != JobState.FAILED.value",
-        "job.state not in HALTED",
+        "if job.state == JobState.FAILED.value:",
+        "if job.state in (JobState.FAILED.value, JobState.CANCELED.value):",
     ),
-    "staged subtasks outlive their attempt": (job, "_requeue", "job.staged.pop(event.task, None)", "pass"),
-    "staged subtasks are repeated": (job, "_computed", "job.staged.pop(task, None)", "job.staged.get(task)"),
+    "staged subtasks outlive their attempt": (
+        steps,
+        "end_without_success",
+        "job.staged.pop(event.task, None)",
+        "pass",
+    ),
+    "staged subtasks are repeated": (reports, "computed", "job.staged.pop(task, None)", "job.staged.get(task)"),
     "a cancel is repeated after a retry": (
-        decisions,
-        "_cancel",
-        " or command.command_id in job.commands",
+        deciding,
+        "cancel_job",
+        "if command.command_id in job.commands:",
+        "if False:",
+    ),
+    "a halted job is canceled again and again": (
+        deciding,
+        "cancel_job",
+        " and not (job.counts[_RUNNING] and _is_news(command, job.halt))",
+        " and not job.counts[_RUNNING]",
+    ),
+    "what runs in a halted job cannot be stopped": (
+        deciding,
+        "cancel_job",
+        " and not (job.counts[_RUNNING] and _is_news(command, job.halt))",
         "",
     ),
-    "queued tasks are not rescheduled": (decisions, "_retry", " + job.counts[TaskState.QUEUED.value]", ""),
-    "a retry of nothing hangs": (
-        decisions,
-        "_retry",
-        "if job.unfinished else [retried, e.JobCompleted()]",
-        "",
+    "a cancel gives more time than the one before": (
+        deciding,
+        "_is_news",
+        "command.grace < before.grace",
+        "command.grace != before.grace",
     ),
+    "an earlier cancel of a job binds those after its retry": (
+        interventions,
+        "job_retried",
+        "job.failed_task = job.halt = None",
+        "job.failed_task = None",
+    ),
+    "queued tasks are not rescheduled": (deciding, "retry", "(queued if halted else 0)", "0"),
+    "a retry of nothing hangs": (deciding, "retry", "if job.unfinished else [*events, e.JobCompleted()]", ""),
     "a refused event leaves its mark": (
-        job,
-        "_job_retried",
+        interventions,
+        "job_retried",
         "graph = job.graph\n",
         "graph = job.graph\n    job.failures.clear()\n",
     ),
-    "a job at rest runs": (job, "_follow_tasks", "elif job.counts[_COMPUTED]:", "elif False:"),
+    "a job at rest runs": (steps, "follow_tasks", "elif job.counts[COMPUTED]:", "elif False:"),
+    # -- policies -----------------------------------------------------------------------------------------------------
+    "priorities are the wrong way round": (TaskQueue, "_list", "-self._priority[kind]", "self._priority[kind]"),
+    "depth goes before priority": (
+        TaskQueue,
+        "_list",
+        "(-self._priority[kind], -self.depth[start], start, stop)",
+        "(-self.depth[start], -self._priority[kind], start, stop)",
+    ),
+    "a task begins before its time": (TaskQueue, "_make_ready", "self._not_before[self.spec[start]] or ", ""),
+    "a retry does not wait": (reports, "attempt_failed", ", event.retry_at", ""),
+    "a delay outlives the retry it was for": (
+        TaskQueue,
+        "_hold",
+        "self._retry_at.pop(task, None)",
+        "pass",
+    ),
+    "a hold has no end": (TaskQueue, "wake", "self._list(start, end)", "pass"),
+    "waking stops at the first task that is held no more": (TaskQueue, "wake", "start = end + 1", "break"),
+    "the delay does not grow": (deciding_reports, "failed", "failures + 1", "1"),
+    "slots are handed out twice": (
+        TaskQueue,
+        "next_ready",
+        "left[key] -= len(chosen) - before",
+        "pass",
+    ),
+    "one key limits all": (TaskQueue, "next_ready", "left.get(key, 1) <= 0 or", "0 in left.values() or"),
+    "a full key ends the claim": (
+        TaskQueue,
+        "next_ready",
+        "heaps = [other for other in heaps if other is not heap]",
+        "heaps = [] if left.get(key, 1) <= 0 else [other for other in heaps if other is not heap]",
+    ),
+    "slots leak": (steps, "leave_running", "take_slot(job, task, -1)", "pass"),
+    "slots are not taken": (folding_work, "claimed", "take_slot(job, task, 1)", "pass"),
+    "every failure halts": (deciding_reports, "_fail", "not continues or ", "True or "),
+    "no failure halts": (deciding_reports, "_fail", "not continues or ", ""),
+    "what the task says of failures counts for nothing": (
+        deciding_reports,
+        "_fail",
+        "asked == CONTINUE if asked else job.options.continues",
+        "job.options.continues",
+    ),
+    "a policy outranks an optional subtree": (
+        deciding_reports,
+        "_fail",
+        "if boundary is not None:",
+        "if boundary is not None and not job.options.continues:",
+    ),
+    "a cancel outranks a failure": (
+        deciding_reports,
+        "_fail",
+        " or job.state == JobState.CANCELED.value",
+        "",
+    ),
+    # -- what is abandoned --------------------------------------------------------------------------------------------
+    "nothing is abandoned": (deciding_reports, "_fail", "if abandoned:", "if False:"),
+    "only what waits for the task itself is abandoned": (
+        TaskGraph,
+        "stranded",
+        "task = self.parent[task]",
+        "task = ROOT",
+    ),
+    "what waits for the abandoned hangs": (TaskGraph, "stranded", "stack += waiters", "pass"),
+    "what may begin is abandoned": (
+        TaskGraph,
+        "_not_begun",
+        "if not self._incomplete_members[index]:",
+        "if False:",
+    ),
+    "what was abandoned counts as what may begin": (
+        TaskGraph,
+        "_not_begun",
+        "if state == _ABANDONED]",
+        "if False]",
+    ),
+    "the last cause is told instead of the first": (
+        TaskGraph,
+        "stranded",
+        "for cause in lost:",
+        "for cause in reversed([*lost]):",
+    ),
+    # -- cancel -------------------------------------------------------------------------------------------------------
+    "a cancel of a task is repeated after a retry": (
+        deciding,
+        "cancel_task",
+        "if command.command_id in job.commands:",
+        "if False:",
+    ),
+    "a cancel dismisses what a halted job keeps": (
+        deciding,
+        "cancel_task",
+        "job.state not in HALTED",
+        "True",
+    ),
+    "what failed is canceled": (
+        deciding,
+        "cancel_task",
+        "graph.status[task] in _WITHOUT_SUCCESS",
+        "False",
+    ),
+    "a cancel spares what is below": (
+        deciding,
+        "cancel_task",
+        "graph.subtree(task if boundary is None else boundary)",
+        "[task] if boundary is None else graph.subtree(boundary)",
+    ),
+    "a cancel in an optional subtree skips its own part only": (
+        deciding,
+        "cancel_task",
+        "graph.subtree(task if boundary is None else boundary)",
+        "graph.subtree(task)",
+    ),
+    "what runs is not asked": (
+        deciding,
+        "cancel_task",
+        "if _is_news(command, job.cancel_requests.get(one))",
+        "if False",
+    ),
+    "what runs is asked again": (
+        deciding,
+        "cancel_task",
+        " if _is_news(command, job.cancel_requests.get(one))",
+        "",
+    ),
+    "a cancel in an optional subtree abandons what is outside": (
+        deciding,
+        "cancel_task",
+        "[] if boundary is not None else ",
+        "",
+    ),
+    "the last cancel does not end the job": (
+        deciding,
+        "cancel_task",
+        "with_end(job, events, left=",
+        "with_end(job, events, left=1 or ",
+    ),
+    "what was asked to stop is tried again": (
+        deciding_reports,
+        "failed",
+        "if task in job.cancel_requests:",
+        "if False:",
+    ),
+    "what was asked to stop is given back": (
+        deciding_reports,
+        "release",
+        "if command.task in job.cancel_requests:",
+        "if False:",
+    ),
+    "what was asked to stop is lost and found": (
+        deciding_reports,
+        "expire",
+        "if task in job.cancel_requests:",
+        "if False:",
+    ),
+    "what stopped is canceled, whoever asked": (
+        deciding_reports,
+        "canceled",
+        "if command.task in job.cancel_requests:",
+        "if False:",
+    ),
+    "subtasks of what was asked to stop run": (
+        deciding_reports,
+        "computed",
+        "if request is None:",
+        "if True:",
+    ),
+    "staged subtasks of what was asked to stop run": (
+        deciding_reports,
+        "computed",
+        "job.staged_count(task) + len(subtasks or ())",
+        "len(subtasks or ())",
+    ),
+    "subtasks in a canceled optional subtree fail it": (
+        deciding_reports,
+        "computed",
+        "job.optional_boundary(request.task)",
+        "(None if request else job.optional_boundary(request.task))",
+    ),
+    "an optional subtree hides a cancel from above": (
+        deciding_reports,
+        "_stopped",
+        " and job.optional_boundary(request.task) is not None",
+        "",
+    ),
+    "an optional subtree below decides about subtasks": (
+        deciding_reports,
+        "computed",
+        "job.optional_boundary(request.task)",
+        "job.optional_boundary(task)",
+    ),
+    "a request outlives its attempt": (steps, "leave_running", "job.cancel_requests.pop(task, None)", "pass"),
+    "anybody is canceled while it runs": (
+        reports,
+        "canceled",
+        "event.task not in job.cancel_requests",
+        "False",
+    ),
+    "anybody is asked to stop": (
+        interventions,
+        "cancel_requested",
+        "graph.status.count(RUNNING, start, stop) != stop - start",
+        "False",
+    ),
+    # -- retry --------------------------------------------------------------------------------------------------------
+    "a retry leaves the requests to stop": (
+        interventions,
+        "_begin_afresh",
+        "job.expiries, job.cancel_requests, job.unwanted",
+        "job.expiries, job.unwanted",
+    ),
+    "a retry of a part leaves the requests to stop": (
+        interventions,
+        "_begin_afresh",
+        "job.cancel_requests.pop(task, None)",
+        "pass",
+    ),
+    "a retry leaves the blame": (
+        interventions,
+        "_begin_afresh",
+        "job.cancel_requests, job.unwanted)",
+        "job.cancel_requests)",
+    ),
+    "a retry of a part leaves the blame": (
+        interventions,
+        "_begin_afresh",
+        "job.unwanted.discard(task)",
+        "pass",
+    ),
+    "a retry of a part leaves others waiting for what is lost": (
+        deciding,
+        "retry",
+        "for cause, group in abandoned.items()",
+        "for cause, group in ()",
+    ),
+    "a retry of a part frees what depends on others": (
+        deciding,
+        "_part",
+        "status[one] == _ABANDONED and one not in hopeless",
+        "status[one] == _ABANDONED",
+    ),
+    "a retry of a part frees nothing": (
+        deciding,
+        "_part",
+        "status[one] == _ABANDONED and one not in hopeless",
+        "False",
+    ),
+    "a task that cannot run is retried": (
+        deciding,
+        "_part",
+        "if task in hopeless and status[task] in _LOST:",
+        "if False:",
+    ),
+    "what was canceled before it began is retried at any time": (
+        deciding,
+        "_part",
+        "(_QUEUED, _CANCELED, _ABANDONED)",
+        "(_QUEUED, _ABANDONED)",
+    ),
+    "a part retry forgets what was canceled and is complete": (deciding, "_part", " | job.unwanted", ""),
+    "what is canceled in an optional subtree concerns others": (
+        interventions,
+        "cancel_requested",
+        "job.optional_boundary(event.task) is None",
+        "True",
+    ),
+    "who is asked to stop is forgotten": (
+        interventions,
+        "cancel_requested",
+        "(event.task, *ranges.numbers(event.running))",
+        "(event.task,)",
+    ),
+    "a part of a completed job is retried": (
+        deciding,
+        "retry",
+        "job.state == JobState.COMPLETED.value",
+        "False",
+    ),
+    "a cancel that came to nothing cannot be taken back": (
+        deciding,
+        "_part",
+        "below.isdisjoint(job.unwanted | job.cancel_requests.keys())",
+        "True",
+    ),
+    "a retry forgets its new deadline": (interventions, "job_retried", "job.deadline = event.deadline", "pass"),
+    "a retry keeps a deadline that has passed": (deciding, "retry", "job.deadline > now or not halted", "True"),
+    "a retry forgets a deadline to come": (deciding, "retry", "job.deadline > now or not halted", "not halted"),
+    # -- the end of a job ---------------------------------------------------------------------------------------------
+    "canceled tasks complete a job": (deciding_ends, "with_end", "job.counts[_CANCELED] or ", ""),
+    "abandoned tasks complete a job": (deciding_ends, "with_end", "job.counts[_ABANDONED] or ", ""),
+    "the last failure is blamed": (deciding_ends, "with_end", "min(failed)", "max(failed)"),
+    "a failure that others outlive is forgotten": (
+        deciding_ends,
+        "with_end",
+        "if job.counts[_FAILED]:",
+        "if False:",
+    ),
+    "a deadline passes a little late": (deciding, "expire_job", "now < job.deadline", "now <= job.deadline"),
+    "a deadline passes for what is over": (deciding, "expire_job", " or job.state in HALTED", ""),
+    "a deadline passes twice": (
+        interventions,
+        "deadline_exceeded",
+        "event.deadline != job.deadline",
+        "False",
+    ),
+    "what runs is deleted without being asked": (deciding, "delete", "if not command.force:", "if False:"),
+    "a deletion leaves runners in charge": (interventions, "job_deleted", "job.claimed_by.clear()", "pass"),
+    "a deletion leaves requests": (interventions, "job_deleted", "job.cancel_requests.clear()", "pass"),
+    "a deletion keeps the slots": (interventions, "job_deleted", "dict.fromkeys(job.slots, 0)", "job.slots"),
+    "things happen to a deleted job": (job, "evolve", "0 < job.state < _DELETED", "0 < job.state"),
+    "a deleted job is retried": (refusal, "check_exists", "job.state == _DELETED", "False"),
+    "a result is lost": (reports, "computed", "event.result is not None", "False"),
+    "the result of a reused task is lost": (reports, "reused", "event.result is not None", "False"),
+    "a reused task never completes": (reports, "reused", "job.graph.finish(event.task)", "pass"),
+    "another submission passes for the same": (refusal, "check_same", "job.name != command.name or ", ""),
+    "fewer tasks pass for the same": (
+        refusal,
+        "check_same",
+        "roots = job.graph.parent.count(ROOT)",
+        "roots = len(command.tasks)",
+    ),
 }
 
 
@@ -164,10 +522,12 @@ def plant(patch: pytest.MonkeyPatch, home: Any, name: str, old: str, new: str) -
     function = getattr(home, name)
     mutant = mutated(function, old, new)
     patch.setattr(home, name, mutant)
-    for table in (job._HANDLERS, decisions._DECISIONS):
-        for key, value in table.items():
+    core = [module for path, module in sys.modules.items() if path.startswith("jobledger.core")]
+    users = [vars(module) for module in [*core, sys.modules["support.side_by_side"]]]
+    for names in [*users, job._HANDLERS, decisions._DECISIONS]:
+        for key, value in [*names.items()]:
             if value is function:
-                patch.setitem(table, key, mutant)
+                patch.setitem(names, key, mutant)
 
 
 def caught() -> bool:

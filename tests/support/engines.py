@@ -17,6 +17,7 @@ from jobledger.adapters.portal import Portal, shared_portal
 from jobledger.core import commands as c
 from jobledger.core import events as e
 from jobledger.core.job import Job, fold
+from jobledger.core.policy import Policy
 from jobledger.core.submission import NewTask, Submission, TaskSpec, columns
 
 ERROR = e.Error("ValueError", "it broke")
@@ -101,10 +102,13 @@ class BareRunner:
         return [refused.code for refused in self.exchange(*reports, limit=0).refused]
 
     def heartbeat(self, *holds: p.AttemptRef) -> list[p.AttemptRef]:
-        request = p.Heartbeat(list(holds))
+        return self.beat(*holds).lost
+
+    def beat(self, *holds: p.AttemptRef, running: list[c.ReportProgress] | None = None) -> p.HeartbeatSeen:
+        request = p.Heartbeat(list(holds), running or [])
         reply = ask(self._link, self._link.names.heartbeat(self.name), request)
         assert isinstance(reply, p.HeartbeatSeen), reply
-        return reply.lost
+        return reply
 
 
 def refs(exchanged: p.Exchanged) -> list[p.AttemptRef]:
@@ -121,9 +125,14 @@ def failed(ref: p.AttemptRef) -> c.ReportFailed:
 
 
 def task(
-    kind: str = "Task", *, cluster: str = "default", after: tuple[int, ...] = (), retries: int = 0
+    kind: str = "Task",
+    *,
+    cluster: str = "default",
+    after: tuple[int, ...] = (),
+    retries: int = 0,
+    policy: Policy | None = None,
 ) -> NewTask:
-    return NewTask(TaskSpec(kind, 1, 0, cluster, retries), b"1", frozenset(after))
+    return NewTask(TaskSpec(kind, 1, 0, cluster, retries, policy=policy), b"1", frozenset(after))
 
 
 def submission(*tasks: NewTask) -> Submission:
@@ -139,9 +148,9 @@ def command(link: Link, request: p.CommandRequest) -> p.Answer:
     return ask(link, link.names.command, request)
 
 
-def submit(link: Link, *tasks: NewTask, job_id: str = "") -> str:
+def submit(link: Link, *tasks: NewTask, job_id: str = "", options: e.JobOptions | None = None) -> str:
     job_id = job_id or uuid4().hex
-    reply = command(link, c.SubmitJob(job_id, "a job", submission(*tasks or (task(),))))
+    reply = command(link, c.SubmitJob(job_id, "a job", submission(*tasks or (task(),)), "", options))
     assert isinstance(reply, p.Done), reply
     return job_id
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from jobledger.core import commands as c
 from jobledger.core import events as e
-from support.oracle import Node, Oracle, packed, sound
+from jobledger.core.policy import CONTINUE, INHERIT
+from support.columns import packed, rows, sound
+from support.oracle import LOST, Node, Oracle
 
 MAX_EXPIRIES = 10
+REPORTS = (
+    c.StageSubtasks,
+    c.ReportComputed,
+    c.ReportReused,
+    c.ReportFailed,
+    c.ReportCanceled,
+    c.ReportProgress,
+    c.ReleaseTask,
+    c.ExpireLease,
+)
 
 
 def foretell(oracle: Oracle, command: c.Command, now: int) -> list[e.Event] | str:
@@ -16,43 +29,51 @@ def foretell(oracle: Oracle, command: c.Command, now: int) -> list[e.Event] | st
     if isinstance(command, c.SubmitJob):
         return _submit(oracle, command)
     if isinstance(command, c.ClaimTasks):
-        return _claim(oracle, command)
-    if oracle.machine is None:
+        return _claim(oracle, command, now)
+    if isinstance(command, c.ExpireJob):
+        over = 0 < oracle.deadline <= now and not oracle.halted
+        return [e.DeadlineExceeded(oracle.deadline)] if over else []
+    if isinstance(command, REPORTS):
+        return _report(oracle, command, now)
+    if isinstance(command, c.DeleteJob) and command.command_id in oracle.commands:
+        return []
+    if oracle.state in ("none", "deleted"):
         return "unknown_job"
-    if isinstance(command, c.CancelJob):
-        repeated = oracle.halted or command.command_id in oracle.commands
-        return [] if repeated else [e.JobCanceled(command.command_id, command.by, command.reason)]
+    if isinstance(command, c.DeleteJob):
+        return _delete(oracle, command)
+    if command.command_id in oracle.commands:
+        return []
+    if isinstance(command, c.CancelTask) and not 0 <= command.task < len(oracle.nodes):
+        return "unknown_task"
     if isinstance(command, c.RetryJob):
-        return _retry(oracle, command)
-    if not 0 <= command.task < len(oracle.nodes):
-        return "invalid"
-    node = oracle.nodes[command.task]
-    if command.attempt != node.attempt or node.state != "running":
-        return [] if _repeated(node, command) else "stale"
-    if isinstance(command, c.StageSubtasks):
-        if command.tasks.start < len(node.staged):
-            return []
-        staged = e.SubtasksStaged(node.number, node.attempt, command.tasks)
-        return [staged] if sound(command.tasks, len(node.staged)) else "invalid"
-    if isinstance(command, c.ReportComputed):
-        return _computed(oracle, node, command)
-    if isinstance(command, c.ReportFailed):
-        return _failed(oracle, node, command)
-    if isinstance(command, c.ReleaseTask):
-        return [e.TaskReleased(node.number, node.attempt, command.reason)]
-    return _expire(oracle, node, now)
+        return _retry(oracle, command, now)
+    if isinstance(command, c.CancelTask):
+        return _cancel(oracle, oracle.nodes[command.task], command)
+    if oracle.halted and not (oracle.running() and _sooner(command, oracle.halt)):
+        return []
+    return [e.JobCanceled(command.command_id, command.by, command.reason, command.grace)]
+
+
+# -- work -------------------------------------------------------------------------------------------------------------
 
 
 def _submit(oracle: Oracle, command: c.SubmitJob) -> list[e.Event] | str:
     if oracle.machine is not None:
-        return []
+        if not (command.options and command.options.key):
+            return []
+        if oracle.state == "deleted":
+            return "conflict"
+        if not sound(command.tasks, 0):
+            return "invalid"
+        before, now = ([(new.spec.identifier, new.input) for new in them] for them in (oracle.roots, rows(command.tasks)))
+        return [] if (oracle.name, before) == (command.name, now) else "conflict"
     if not command.name or not sound(command.tasks, 0):
         return "invalid"
-    return [e.JobSubmitted(command.name, command.tasks, command.by)]
+    return [e.JobSubmitted(command.name, command.tasks, command.by, command.options)]
 
 
-def _claim(oracle: Oracle, command: c.ClaimTasks) -> list[e.Event] | str:
-    chosen = oracle.claimable(command.specs, command.limit)
+def _claim(oracle: Oracle, command: c.ClaimTasks, now: int) -> list[e.Event]:
+    chosen = oracle.claimable(command.specs, command.limit, command.slots, now)
     return [
         e.TasksClaimed(
             command.runner,
@@ -63,61 +84,204 @@ def _claim(oracle: Oracle, command: c.ClaimTasks) -> list[e.Event] | str:
     ]
 
 
-def _retry(oracle: Oracle, command: c.RetryJob) -> list[e.Event] | str:
-    if command.command_id in oracle.commands:
+# -- reports ----------------------------------------------------------------------------------------------------------
+
+#: in which states an attempt may have ended with this very report
+REPEATED: dict[type[Any], set[str]] = {
+    c.ReportComputed: {"computed"},
+    c.ReportReused: {"computed"},
+    c.ReportFailed: {"queued", "failed", "failed_optional", "canceled"},
+    c.ReportCanceled: {"queued", "failed_optional", "canceled"},
+    c.ReleaseTask: {"queued", "failed_optional", "canceled"},
+}
+
+
+def _report(oracle: Oracle, command: Any, now: int) -> list[e.Event] | str:
+    exists = 0 <= command.task < len(oracle.nodes)
+    node = oracle.nodes[command.task] if exists else None
+    if node and node.attempt == command.attempt > 0 and node.state in REPEATED.get(type(command), ()):
         return []
-    if oracle.state not in ("failed", "canceled"):
-        return "not_retryable"
-    failed = packed(node.number for node in oracle.nodes if node.state == "failed")
-    retried = e.JobRetried(command.command_id, failed, oracle.count("failed", "queued"), command.by)
-    return [retried] if oracle.unfinished else [retried, e.JobCompleted()]
+    if oracle.state in ("none", "deleted"):
+        return "unknown_job"
+    if node is None:
+        return "invalid"
+    if command.attempt != node.attempt or node.state != "running":
+        return "stale"
+    if isinstance(command, c.StageSubtasks):
+        if command.tasks.start < len(node.staged):
+            return []
+        staged = e.SubtasksStaged(node.number, node.attempt, command.tasks)
+        return [staged] if sound(command.tasks, len(node.staged)) else "invalid"
+    if isinstance(command, c.ReportProgress):
+        news = (command.started, command.progress, command.display)
+        return [e.TaskProgressed(node.number, node.attempt, *news)]
+    if isinstance(command, c.ReportComputed):
+        return _computed(oracle, node, command)
+    return _ended(oracle, node, command, now)
 
 
-def _repeated(node: Node, command: c.Report | c.ExpireLease) -> bool:
-    """Whether the attempt, which is over, may have ended with this very report."""
-    if command.attempt != node.attempt or not node.attempt:
-        return False
-    return (
-        (isinstance(command, c.ReportComputed) and node.state == "computed")
-        or (isinstance(command, c.ReportFailed) and node.state in ("queued", "failed", "failed_optional"))
-        or (isinstance(command, c.ReleaseTask) and node.state == "queued")
-    )
-
-
-def _computed(oracle: Oracle, node: Node, command: c.ReportComputed) -> list[e.Event] | str:
-    new = command.subtasks
+def _computed(oracle: Oracle, node: Node, report: c.ReportComputed) -> list[e.Event] | str:
+    new = report.subtasks
     if new is not None and not sound(new, len(node.staged)):
         return "invalid"
-    events: list[e.Event] = [
-        e.TaskComputed(node.number, node.attempt, command.started, command.stopped, new, command.display)
-    ]
-    if new is None and not node.staged and oracle.unfinished == 1 and not oracle.halted:
-        events.append(e.JobCompleted())
-    return events
+    facts = (report.started, report.stopped, new, report.display, report.progress)
+    computed = e.TaskComputed(node.number, node.attempt, *facts, report.result, report.reuse_key)
+    children = len(node.staged) + (0 if new is None else len(new))
+    if children and node.request is None:
+        return [computed]
+    events: list[e.Event] = [computed]
+    if children:
+        first = len(oracle.nodes)
+        request = oracle.nodes[node.request.task]  # type: ignore[union-attr]
+        kind = e.TasksSkipped if request.boundary else e.TasksCanceled
+        events.append(kind([first, first + children], request.number))
+    return with_end(oracle, events, [node])
 
 
-def _failed(oracle: Oracle, node: Node, report: c.ReportFailed) -> list[e.Event]:
-    facts = (node.number, node.attempt, report.started, report.stopped, report.error, report.display)
-    if node.failures < node.spec.max_retries:
-        return [e.AttemptFailed(*facts)]
-    return _fail(oracle, node, facts)
+def _ended(oracle: Oracle, node: Node, report: Any, now: int) -> list[e.Event]:
+    """An attempt has ended, and left nothing."""
+    here = (node.number, node.attempt)
+    if isinstance(report, c.ReportReused):
+        facts = (report.started, report.stopped, report.source_job, report.source_task, report.result)
+        return with_end(oracle, [e.TaskReused(*here, *facts)], [node])
+    times = (now, now) if isinstance(report, c.ReleaseTask | c.ExpireLease) else (report.started, report.stopped)
+    shown = (getattr(report, "display", None), getattr(report, "progress", None))
+    error = getattr(report, "error", None)
+    if node.request is not None:
+        if node.boundary and oracle.nodes[node.request.task].boundary:
+            error = error or e.Error("TaskCanceled", node.request.reason)
+            return _fail(oracle, node, (*here, *times, error, *shown))
+        return with_end(oracle, [e.TaskCanceled(*here, *times, *shown, error)], [node])
+    if isinstance(report, c.ReportCanceled):
+        return [e.TaskReleased(*here, "")]
+    if isinstance(report, c.ReleaseTask):
+        return [e.TaskReleased(*here, report.reason)]
+    if isinstance(report, c.ExpireLease):
+        if node.expiries < MAX_EXPIRIES:
+            return [e.LeaseExpired(*here, node.runner)]
+        return _fail(oracle, node, (*here, *times, e.Error("LeaseExpired", ""), *shown))
+    if node.failures < node.spec.max_retries and not report.final:
+        return [e.AttemptFailed(*here, *times, error, *shown, _retry_at(node, now))]
+    return _fail(oracle, node, (*here, *times, error, *shown))
 
 
-def _expire(oracle: Oracle, node: Node, now: int) -> list[e.Event]:
-    if node.expiries < MAX_EXPIRIES:
-        return [e.LeaseExpired(node.number, node.attempt, node.runner)]
-    return _fail(oracle, node, (node.number, node.attempt, now, now, e.Error("LeaseExpired", ""), None))
+def _retry_at(node: Node, now: int) -> int:
+    asked = node.spec.asked
+    if not asked.delay:
+        return 0
+    return now + min(round(asked.delay * asked.backoff**node.failures), asked.cap or 2**60)
 
 
 def _fail(oracle: Oracle, node: Node, facts: tuple[Any, ...]) -> list[e.Event]:
     boundary = node.boundary
-    if boundary is None:
-        failed = e.TaskFailed(*facts)
-        return [failed] if oracle.state == "failed" else [failed, e.JobFailed(node.number)]
-    events: list[e.Event] = [e.OptionalTaskFailed(*facts)]
-    skipped = [other for other in boundary.below() if other.state == "queued"]
-    if skipped:
-        events.append(e.TasksSkipped(packed(other.number for other in skipped), node.number))
-    if oracle.unfinished == 1 + len(skipped) and not oracle.halted:
-        events.append(e.JobCompleted())
-    return events
+    if boundary is not None:
+        skipped = [other for other in boundary.below() if other.state == "queued"]
+        events: list[e.Event] = [e.OptionalTaskFailed(*facts)]
+        if skipped:
+            events.append(e.TasksSkipped(numbers(skipped), node.number))
+        return with_end(oracle, events, [node, *skipped])
+    failed = e.TaskFailed(*facts)
+    policy = node.spec.asked.on_failure
+    goes_on = policy == CONTINUE or (policy == INHERIT and oracle.options.continues)
+    if oracle.state == "failed":
+        return [failed]
+    if oracle.state == "canceled" or not goes_on:
+        return [failed, e.JobFailed(node.number)]
+    abandoned = [other for other in oracle.stranded([node]) if other.state == "queued"]
+    events = [failed]
+    if abandoned:
+        events.append(e.TasksAbandoned(numbers(abandoned), node.number))
+    return with_end(oracle, events, [node, *abandoned])
+
+
+# -- interventions ----------------------------------------------------------------------------------------------------
+
+
+def _cancel(oracle: Oracle, node: Node, command: c.CancelTask) -> list[e.Event]:
+    if node.state not in ("queued", "running", "computed"):
+        return []
+    boundary = node.boundary
+    queued = [one for one in (boundary or node).subtree() if one.state == "queued"]
+    asked = [one for one in node.subtree() if one.state == "running" and _sooner(command, one.request)]
+    stranded = set() if boundary else oracle.stranded([node]) - {*queued}
+    abandoned = [one for one in stranded if one.state == "queued"]
+    if oracle.halted:
+        queued = abandoned = []  # they wait for a retry as it is
+    affected = len({*queued, *asked, *abandoned})
+    if not affected:
+        return []
+    by = (command.command_id, command.by, command.reason, command.grace)
+    events: list[e.Event] = [e.CancelRequested(node.number, numbers(asked), *by, affected)]
+    if queued:
+        events.append((e.TasksSkipped if boundary else e.TasksCanceled)(numbers(queued), node.number))
+    if abandoned:
+        events.append(e.TasksAbandoned(numbers(abandoned), node.number))
+    return with_end(oracle, events, [*queued, *abandoned])
+
+
+def _sooner(command: Any, before: Any) -> bool:
+    """Whether those who are to stop have not been told so, or now have less time than before."""
+    if before is None:
+        return True
+    times = [2**63 if grace < 0 else grace for grace in (command.grace, before.grace)]
+    return times[0] < times[1]
+
+
+def _retry(oracle: Oracle, command: c.RetryJob, now: int) -> list[e.Event] | str:
+    if command.task >= len(oracle.nodes):
+        return "unknown_task"
+    halted = oracle.state in ("failed", "canceled")
+    lost = [node for node in oracle.nodes if node.state in LOST]
+    part = oracle.nodes if command.task < 0 else oracle.nodes[command.task].subtree()
+    spoilt = [node for node in oracle.nodes if node.state in ("failed", "canceled") or node.unwanted]
+    others = [node for node in spoilt if node not in part]
+    hopeless = oracle.stranded(others)
+    if oracle.state == "completed":
+        return "not_retryable"
+    if command.task >= 0 and part[0] in lost and part[0] in hopeless:
+        return "not_retryable"
+    tasks = [n for n in lost if n in part or (n.state == "abandoned" and n not in hopeless)]
+    regretted = [node for node in oracle.nodes if node.request or (node.unwanted and command.task >= 0)]
+    if not tasks and not any(node in part for node in regretted) and not (halted and command.task < 0):
+        return "not_retryable"
+    queued = [node for node in oracle.nodes if node.state == "queued"]
+    abandoned = [node for node in queued if node in hopeless]
+    rescheduled = len(tasks) + (len(queued) - len(abandoned) if halted else 0)
+    deadline = command.deadline or (0 if halted and oracle.deadline <= now else oracle.deadline)
+    again = (numbers(tasks), rescheduled, command.by, command.task, deadline)
+    events: list[e.Event] = [e.JobRetried(command.command_id, *again)]
+    for cause in others:
+        group = [node for node in abandoned if node in oracle.stranded([cause])]
+        if group:
+            events.append(e.TasksAbandoned(numbers(group), cause.number))
+        abandoned = [node for node in abandoned if node not in group]
+    return events if oracle.unfinished else [*events, e.JobCompleted()]
+
+
+def _delete(oracle: Oracle, command: c.DeleteJob) -> list[e.Event] | str:
+    deleted = e.JobDeleted(command.command_id, command.by, command.reason)
+    if oracle.halted and not oracle.running():
+        return [deleted]
+    return [e.JobCanceled("", command.by, command.reason, 0), deleted] if command.force else "not_deletable"
+
+
+# -- the end ----------------------------------------------------------------------------------------------------------
+
+
+def with_end(oracle: Oracle, events: list[e.Event], ended: Iterable[Node]) -> list[e.Event]:
+    """Add the end of the job, if after these events, by which these tasks end, no task is queued or running."""
+    if oracle.halted or {node for node in oracle.nodes if node.state in ("queued", "running")} - {*ended}:
+        return events
+    kinds = {type(event) for event in events}
+    failed = [node.number for node in oracle.nodes if node.state == "failed"]
+    failed += [event.task for event in events if isinstance(event, e.TaskFailed)]
+    if failed:
+        return [*events, e.JobFailed(min(failed))]
+    if oracle.count("canceled", "abandoned") or kinds & {e.TaskCanceled, e.TasksCanceled, e.TasksAbandoned}:
+        request = next((event for event in events if isinstance(event, e.CancelRequested)), oracle.cancel)
+        return [*events, e.JobCanceled("", request.by, request.reason)]
+    return [*events, e.JobCompleted()]
+
+
+def numbers(nodes: Iterable[Node]) -> list[int]:
+    return packed(node.number for node in nodes)

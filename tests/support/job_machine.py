@@ -14,31 +14,55 @@ from hypothesis.stateful import initialize, precondition, rule
 from jobledger.core import commands as c
 from jobledger.core import events as e
 from jobledger.core.submission import NewTask, columns
-from support.arbitrary import almost_right, arbitrary_commands, arbitrary_events, command_ids, picks
-from support.histories import ERROR, JOB
-from support.oracle import Node
+from support.arbitrary import (
+    almost_right,
+    arbitrary_commands,
+    arbitrary_events,
+    command_ids,
+    job_options,
+    picks,
+)
+from support.histories import A_VALUE, ERROR, JOB
+from support.oracle import LOST, Node
 from support.shapes import new_tasks, random_tasks
 from support.side_by_side import MANY, SideBySide
 
 lots = st.randoms(use_true_random=True)
+graces = st.sampled_from([-1, -1, 0, 5, 7])
 
 
 class JobMachine(SideBySide):
     """One job from before its submission."""
 
+    roots: list[NewTask]
+
     # -- guided rules ---------------------------------------------------------------------------------------------
 
     @initialize(
         roots=new_tasks(max_size=3, optional=False) | new_tasks(max_size=2),
+        options=st.none() | job_options,
         random=lots,
         steps=st.integers(0, 100),
-        regretted=st.sampled_from([False, False, False, True]),
+        regretted=st.sampled_from(["", "", "", "", "job", "task", "time", "all"]),
     )
-    def submit(self, roots: list[NewTask], random: Random, steps: int, regretted: bool) -> None:
-        self.do(c.SubmitJob(JOB, "a job", next(columns(roots)), "user@host"))
-        if regretted:
+    def submit(
+        self, roots: list[NewTask], options: e.JobOptions | None, random: Random, steps: int, regretted: str
+    ) -> None:
+        self.roots = roots
+        self.do(c.SubmitJob(JOB, "a job", next(columns(roots)), "user@host", options))
+        if regretted == "job":
             self.cancel("one")
+        elif regretted == "task":
+            for number in random.sample(range(len(roots)), random.randint(1, len(roots))):
+                self.cancel_task(f"regret-{number}", number)
+            self.retry("two")
+        elif regretted == "time":
+            self.let_time_pass(50)
         self.live(random, steps)
+        if regretted == "all":
+            self.get_into_trouble(random)
+            self.delete("one", random.random() < 0.7)
+            self.live(random, 10)
 
     @rule(limit=st.integers(1, 4))
     def claim_some(self, limit: int) -> None:
@@ -46,7 +70,7 @@ class JobMachine(SideBySide):
 
     @rule(kinds=st.lists(st.integers(0, 5), max_size=3), limit=st.integers(1, 3))
     def claim_some_kinds(self, kinds: list[int], limit: int) -> None:
-        self.do(c.ClaimTasks(JOB, "other runner", kinds, limit))
+        self.do(c.ClaimTasks(JOB, "other runner", kinds, limit, self.slots()))
 
     @rule(subtasks=new_tasks(max_size=5), chunked=st.booleans())
     def grow(self, subtasks: list[NewTask], chunked: bool) -> None:
@@ -61,16 +85,50 @@ class JobMachine(SideBySide):
         Hypothesis varies an example it has by little; it would take thousands to reach what a few lives reach.
         """
         for _ in range(steps):
-            running = [node for node in self.oracle.nodes if node.state == "running"]
+            running = self.oracle.running()
             if self.oracle.halted and random.random() < (0.1 if running else 0.5):
-                self.retry(f"retry-{random.randrange(99)}")
+                self._try_again(random)
             if running and random.random() < 0.5:
                 self._end_an_attempt(random, running)
             else:
                 self._do_something_else(random)
 
+    @rule(random=lots)
+    def get_into_trouble(self, random: Random) -> None:
+        """Several tasks are lost, or about to be, and one of them is tried again. Best those that others wait for."""
+        self.claim(MANY)
+        running = self.oracle.running()
+        awaited = {other for node in self.oracle.nodes if node.state == "queued" for other in node.waits_for}
+        running = [node for node in running if node in awaited and random.random() < 0.8] or running
+        for node in random.sample(running, min(3, len(running))):
+            if random.random() < 0.5:
+                self.fail(node, 1, final=True)
+            else:
+                self.cancel_task(f"trouble-{self.now}", node.number)
+                if random.random() < 0.3:
+                    self.compute(node.number)
+        self._try_again(random)
+
+    def _try_again(self, random: Random) -> None:
+        lost = [node.number for node in self.oracle.nodes if node.state in LOST or node.request]
+        part = random.choice(lost) if lost and random.random() < 0.5 else -1
+        self.retry(f"retry-{random.randrange(99)}", part, random.choice([0, 0, 0, self.now + 30]))
+
     def _do_something_else(self, random: Random) -> None:
-        weights = {"claim": 12, "hear": 3, "repeat": 2, "to and fro": 1, "cancel": 1, "lose": 0.2}
+        weights = {
+            "claim": 12,
+            "hear": 3,
+            "repeat": 2,
+            "to and fro": 1,
+            "cancel": 0.7,
+            "cancel a task": 2,
+            "retry": 2,
+            "wait": 2,
+            "trouble": 1,
+            "submit": 0.2,
+            "delete": 0.7 if self.job.settled else 0.1,
+            "lose": 0.2,
+        }
         what = random.choices([*weights], [*weights.values()])[0]
         if what == "claim":
             self.claim(random.choice([1, 1, 2, 3, MANY]))
@@ -78,6 +136,7 @@ class JobMachine(SideBySide):
             self.hear([almost_right(random, self.oracle)])
         elif what == "repeat":
             self.repeat(random.randrange(MANY))
+            self.repeat_a_command(random.randrange(MANY))
         elif what == "to and fro":
             claimed = self.claim(random.randint(2, 3))
             for number in reversed(claimed):
@@ -86,28 +145,54 @@ class JobMachine(SideBySide):
         elif what == "lose" and not self.oracle.halted:
             self.lose_runners(11)
         elif what == "cancel":
-            self.cancel(f"cancel-{self.now}")
+            self.cancel(f"cancel-{self.now}", random.choice([-1, -1, 0, 7]))
+        elif what == "cancel a task":
+            self.cancel_task(f"cancel-{self.now}", random.randrange(MANY), random.choice([-1, -1, 0, 7]))
+        elif what == "retry":
+            self._try_again(random)
+        elif what == "trouble":
+            self.get_into_trouble(random)
+        elif what == "wait" and random.random() < 0.5:
+            self.meet_the_deadline()
+        elif what == "wait":
+            self.let_time_pass(random.choice([5, 20, 60]))
+        elif what == "submit":
+            self.submit_again(random.choice(["", "name", "tasks", "fewer", "inputs"]))
+        elif what == "delete":
+            self.delete(f"delete-{self.now}", random.random() < 0.2)
 
     def _end_an_attempt(self, random: Random, running: list[Node]) -> None:
-        node = random.choice(running)
+        asked = [node for node in running if node.request]
+        node = random.choice(asked if asked and random.random() < 0.5 else running)
         # nothing happens any more to a job that is completed: the last tasks get subtasks, or end in another way
         last = self.oracle.unfinished < 3 and not self.oracle.halted
         weights = {"compute": 12, "fail": 4, "release": 2, "expire": 2, "stage": 2, "cancel": 1}
+        weights |= {"stop": 5 if node.request else 1, "reuse": 1, "progress": 1}
         if last:
             weights |= {"fail": 12, "cancel": 8}
         what = random.choices([*weights], [*weights.values()])[0]
+        number, attempt = node.number, node.attempt
         if what == "compute":
-            self.compute(node.number, random_tasks(random) if last or random.random() < 0.3 else ())
+            self.compute(number, random_tasks(random) if last or random.random() < 0.3 else ())
         elif what == "fail":
-            self.fail(node, random.choice([1, 4]))
+            self.fail(node, random.choice([1, 4]), final=random.random() < 0.2)
         elif what == "release":
-            self.do(c.ReleaseTask(JOB, node.number, node.attempt, "shutting down"))
+            self.do(c.ReleaseTask(JOB, number, attempt, "shutting down"))
         elif what == "expire":
-            self.do(c.ExpireLease(JOB, node.number, node.attempt))
+            self.do(c.ExpireLease(JOB, number, attempt))
+        elif what == "stop":
+            self.do(c.ReportCanceled(JOB, number, attempt, 10, 20, "shown"))
+        elif what == "reuse":
+            self.do(c.ReportReused(JOB, number, attempt, 10, 20, "job-0", 7, A_VALUE))
+        elif what == "progress":
+            self.do(c.ReportProgress(JOB, number, attempt, 10, [e.Progress("", 4, 2)], "shown"))
         elif what == "stage":
             self.stage(node, random_tasks(random))
+        elif random.random() < 0.5:
+            self.cancel(random.choice(["one", "two", f"cancel-{self.now}"]), random.choice([-1, 0, 7]))
         else:
-            self.cancel(random.choice(["one", "two", f"cancel-{self.now}"]))
+            command_id = random.choice(["one", "two", f"cancel-{self.now}"])
+            self.cancel_task(command_id, number, random.choice([-1, 0, 7]))
 
     @rule()
     def work(self) -> None:
@@ -127,9 +212,9 @@ class JobMachine(SideBySide):
         self.stage(self.some("running", pick), subtasks)
 
     @precondition(lambda self: self.oracle.count("running"))
-    @rule(pick=picks, times=st.integers(1, 4))
-    def fail_one(self, pick: int, times: int) -> None:
-        self.fail(self.some("running", pick), times)
+    @rule(pick=picks, times=st.integers(1, 4), final=st.booleans())
+    def fail_one(self, pick: int, times: int, final: bool) -> None:
+        self.fail(self.some("running", pick), times, final=final)
 
     @precondition(lambda self: self.oracle.count("running"))
     @rule(picked=st.lists(picks, min_size=1, max_size=3), expired=st.booleans())
@@ -151,13 +236,50 @@ class JobMachine(SideBySide):
             for number in self.claim(1):
                 self.do(c.ExpireLease(JOB, number, self.job.attempt[number]))
 
-    @rule(command_id=command_ids)
-    def cancel(self, command_id: str) -> None:
-        self.do(c.CancelJob(JOB, command_id, "user@host", "enough"))
+    @rule(time=st.sampled_from([1, 5, 20, 60, 500]))
+    def let_time_pass(self, time: int) -> None:
+        self.now += time
+        self.wake()
+        self.do(c.ExpireJob(JOB))
 
-    @rule(command_id=command_ids)
-    def retry(self, command_id: str) -> None:
-        self.do(c.RetryJob(JOB, command_id, "user@host"))
+    @rule()
+    def meet_the_deadline(self) -> None:
+        """Look a moment too early, and at the right moment."""
+        self.now = max(self.now, self.job.deadline - 2)
+        self.do(c.ExpireJob(JOB))
+        self.do(c.ExpireJob(JOB))
+
+    @rule(change=st.sampled_from(["", "name", "tasks", "fewer", "inputs"]))
+    def submit_again(self, change: str) -> None:
+        """Under an idempotency key: what was submitted, or something else."""
+        tasks = list(self.roots)
+        if change == "tasks":
+            tasks.append(tasks[0])
+        elif change == "fewer":
+            tasks = tasks[:-1] or tasks
+        elif change == "inputs":
+            tasks[-1] = tasks[-1]._replace(input=b"other")
+        name = "another" if change == "name" else "a job"
+        self.do(c.SubmitJob(JOB, name, next(columns(tasks)), "user@host", e.JobOptions(key="again")))
+
+    @rule(command_id=command_ids, grace=graces)
+    def cancel(self, command_id: str, grace: int = -1) -> None:
+        self.do(c.CancelJob(JOB, command_id, "user@host", "enough", grace))
+
+    @rule(command_id=command_ids, pick=picks, grace=graces)
+    def cancel_task(self, command_id: str, pick: int, grace: int = -1) -> None:
+        number = pick % len(self.oracle.nodes)
+        self.do(c.CancelTask(JOB, command_id, number, "user@host", f"enough of {number}", grace))
+
+    @rule(command_id=command_ids, part=st.just(-1) | picks, deadline=st.just(0) | st.integers(0, 500))
+    def retry(self, command_id: str, part: int = -1, deadline: int = 0) -> None:
+        part = part % len(self.oracle.nodes) if part > 0 else part
+        self.do(c.RetryJob(JOB, command_id, "user@host", part, deadline))
+
+    @precondition(lambda self: len(self.commits) > 20)
+    @rule(command_id=command_ids, force=st.booleans())
+    def delete(self, command_id: str, force: bool) -> None:
+        self.do(c.DeleteJob(JOB, command_id, "user@host", "old", force))
 
     @rule(pick=picks)
     def repeat(self, pick: int) -> None:
@@ -167,8 +289,18 @@ class JobMachine(SideBySide):
             if node.state != "running" or attempt != node.attempt:
                 self.do(c.ReportFailed(JOB, node.number, attempt, 10, 20, ERROR))
                 self.do(c.ReportComputed(JOB, node.number, attempt, 10, 20))
+                self.do(c.ReportReused(JOB, node.number, attempt, 10, 20, "job-0", 7))
+                self.do(c.ReportCanceled(JOB, node.number, attempt, 10, 20))
+                self.do(c.ReportProgress(JOB, node.number, attempt, 10))
                 self.do(c.ReleaseTask(JOB, node.number, attempt, ""))
                 self.do(c.ExpireLease(JOB, node.number, attempt))
+
+    @precondition(lambda self: self.asked)
+    @rule(pick=picks)
+    def repeat_a_command(self, pick: int) -> None:
+        """One that had its effect some time ago."""
+        if self.asked:
+            self.repeat_command(self.asked[pick % len(self.asked)])
 
     # -- arbitrary rules ------------------------------------------------------------------------------------------
 
@@ -182,5 +314,5 @@ class JobMachine(SideBySide):
         self.hear(events)
 
     @rule(random=lots)
-    def hear_what_isalmost_right(self, random: Random) -> None:
+    def hear_what_is_almost_right(self, random: Random) -> None:
         self.hear(almost_right(random, self.oracle) for _ in range(8))

@@ -6,28 +6,34 @@ down as the definition has it. Slow, and as plain as can be: this is what the co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from jobledger.core import events as e
 from jobledger.core.lifecycle import JobLifecycle, JobState, TaskLifecycle, TaskState
-from jobledger.core.submission import NO_DEPENDENCIES, NewTask, Submission
+from jobledger.core.submission import NewTask
+from support.columns import packed, rows, sound, unpacked, well_formed
 
 TASK_STATES = {state.value: state.name.lower() for state in TaskState}
 JOB_STATES = {state.value: state.name.lower() for state in JobState}
-HALTED = {"completed", "failed", "canceled"}
+HALTED = {"completed", "failed", "canceled", "deleted"}
 FINISHED = {"computed", "skipped", "failed_optional"}
+LOST = {"failed", "canceled", "abandoned"}
 
 #: events of the log -> events of the task's machine
 OF_TASK: dict[type[Any], str] = {
     e.TasksClaimed: "claim",
     e.TaskComputed: "compute",
+    e.TaskReused: "compute",
     e.AttemptFailed: "fail_attempt",
     e.TaskFailed: "fail",
     e.OptionalTaskFailed: "fail_optional",
-    e.TasksSkipped: "skip",
+    e.TaskCanceled: "cancel",
     e.TaskReleased: "release",
     e.LeaseExpired: "expire",
+    e.TasksSkipped: "skip",
+    e.TasksCanceled: "cancel",
+    e.TasksAbandoned: "abandon",
     e.JobRetried: "retry",
 }
 #: events of the log -> events of the job's machine
@@ -36,7 +42,18 @@ OF_JOB: dict[type[Any], str] = {
     e.JobFailed: "fail",
     e.JobCanceled: "cancel",
     e.JobRetried: "retry",
+    e.DeadlineExceeded: "expire",
+    e.JobDeleted: "delete",
 }
+#: events about any number of tasks
+OF_SEVERAL = (
+    e.TasksClaimed,
+    e.TasksSkipped,
+    e.TasksCanceled,
+    e.TasksAbandoned,
+    e.JobRetried,
+    e.CancelRequested,
+)
 
 
 class Node:
@@ -55,7 +72,11 @@ class Node:
         self.failures = 0
         self.expiries = 0
         self.runner = ""
+        self.retry_at = 0
         self.staged: list[NewTask] = []
+        self.result: e.Value | None = None
+        self.request: e.CancelRequested | None = None  #: by which it is asked to stop
+        self.unwanted = False  #: it was canceled, and what depends on it with it
 
     @property
     def complete(self) -> bool:
@@ -63,7 +84,18 @@ class Node:
 
     @property
     def ready(self) -> bool:
+        """Whether it waits for nothing but its time."""
         return self.state == "queued" and all(other.complete for other in self.waits_for)
+
+    @property
+    def due_at(self) -> int:
+        return max(self.spec.asked.not_before, self.retry_at)
+
+    @property
+    def not_begun(self) -> bool:
+        """Whether it could be abandoned, or was."""
+        waits = not all(other.complete for other in self.waits_for)
+        return self.state == "abandoned" or (self.state in ("queued", "canceled") and waits)
 
     @property
     def depth(self) -> int:
@@ -81,6 +113,9 @@ class Node:
             yield child
             yield from child.below()
 
+    def subtree(self) -> list[Node]:
+        return [self, *self.below()]
+
 
 class Oracle:
     """One job."""
@@ -88,8 +123,14 @@ class Oracle:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.machine: Any = None  # until the job is submitted
+        self.options = e.JobOptions()
+        self.deadline = 0
+        self.name = ""
+        self.roots: list[NewTask] = []
         self.commands: dict[str, int] = {}
         self.failed_task: int | None = None
+        self.cancel: Any = None  #: the last one
+        self.halt: e.JobCanceled | None = None  #: the last one of the whole job, until it is retried
         #: the transitions taken: machine, number of the state, event
         self.taken: set[tuple[str, int, str]] = set()
 
@@ -122,13 +163,35 @@ class Oracle:
         """The kinds of task seen so far, in the order in which they were first seen."""
         return list(dict.fromkeys(node.spec for node in self.nodes))
 
-    def claimable(self, kinds: Iterable[int], limit: int) -> list[Node]:
+    def slots(self) -> dict[str, int]:
+        """How many tasks run, by each concurrency key there is."""
+        keys = {node.spec.asked.key for node in self.nodes} - {""}
+        return {key: sum(node.spec.asked.key == key for node in self.running()) for key in keys}
+
+    def running(self) -> list[Node]:
+        """The tasks somebody waits for."""
+        return [node for node in self.nodes if node.state == "running" and self.state != "deleted"]
+
+    def claimable(self, kinds: Iterable[int], limit: int, slots: Mapping[str, int], now: int) -> list[Node]:
         if self.halted:
             return []
         known = self.kinds()
         wanted = {known[kind] for kind in kinds if 0 <= kind < len(known)}
-        ready = [node for node in self.nodes if node.ready and node.spec in wanted]
-        return sorted(ready, key=lambda node: (-node.depth, node.number))[: max(limit, 0)]
+        ready = [node for node in self.nodes if node.ready and node.due_at <= now and node.spec in wanted]
+        left, chosen = dict(slots), list[Node]()
+        for node in sorted(ready, key=lambda node: (-node.spec.asked.priority, -node.depth, node.number)):
+            key = node.spec.asked.key
+            if len(chosen) < limit and left.get(key, 1) > 0:
+                chosen.append(node)
+                left[key] = left.get(key, 2**40) - 1
+        return chosen
+
+    def stranded(self, lost: Collection[Node]) -> set[Node]:
+        """The tasks that never begin if these are lost: they depend on one of them, or on one that never begins."""
+        found: set[Node] = set()
+        while more := {node for node in self.nodes if node.not_begun and _depends(node, {*lost, *found})} - found:
+            found |= more
+        return found
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
@@ -136,48 +199,71 @@ class Oracle:
         """Whether `event` may follow what came before."""
         if isinstance(event, e.JobSubmitted):
             return self.machine is None and sound(event.tasks, 0)
-        if self.machine is None:
+        if self.machine is None or self.state == "deleted":
             return False
-        if type(event) in OF_JOB and OF_JOB[type(event)] not in _allowed(self.machine):
+        if type(event) in OF_JOB and self._of_job(event) not in _allowed(self.machine):
             return False
         if isinstance(event, e.JobCompleted):
             return not self.unfinished
         if isinstance(event, e.JobFailed):
-            return 0 <= event.task < len(self.nodes) and self.nodes[event.task].state == "failed"
-        if isinstance(event, e.JobCanceled):
+            return self._exists(event.task) and self.nodes[event.task].state == "failed"
+        if isinstance(event, e.DeadlineExceeded):
+            return event.deadline == self.deadline
+        if isinstance(event, e.JobCanceled | e.JobDeleted):
             return True
-        return self._allows_to_tasks(event)
+        if isinstance(event, OF_SEVERAL):
+            return self._allows_to_several(event)
+        return self._allows_to_an_attempt(event)
 
-    def _allows_to_tasks(self, event: Any) -> bool:
-        if isinstance(event, e.TasksClaimed | e.TasksSkipped | e.JobRetried):
-            if not _well_formed(event.tasks, len(self.nodes)):
-                return False
-            nodes = [self.nodes[number] for number in unpacked(event.tasks)]
-            if isinstance(event, e.TasksClaimed):
-                next_ones = all(node.ready and node.attempt + 1 == event.attempt for node in nodes)
-                return next_ones and not self.halted
-        else:
-            if not 0 <= event.task < len(self.nodes) or self.nodes[event.task].attempt != event.attempt:
-                return False
-            nodes = [self.nodes[event.task]]
-        if isinstance(event, e.SubtasksStaged):
-            return nodes[0].state == "running" and sound(event.tasks, len(nodes[0].staged))
-        new = event.subtasks if isinstance(event, e.TaskComputed) else None
-        if new is not None and not sound(new, len(nodes[0].staged)):
+    def _allows_to_several(self, event: Any) -> bool:
+        if not well_formed(about(event), len(self.nodes)):
             return False
-        return all(OF_TASK[type(event)] in _allowed(node.machine) for node in nodes)
+        nodes = [self.nodes[number] for number in unpacked(about(event))]
+        if isinstance(event, e.TasksClaimed):
+            next_ones = all(node.ready and node.attempt + 1 == event.attempt for node in nodes)
+            return next_ones and not self.halted
+        if isinstance(event, e.JobRetried):
+            return event.task < len(self.nodes) and all(node.state in LOST for node in nodes)
+        wanted = "running" if isinstance(event, e.CancelRequested) else "queued"
+        cause = event.task if isinstance(event, e.CancelRequested) else event.cause
+        return self._exists(cause) and all(node.state == wanted for node in nodes)
+
+    def _allows_to_an_attempt(self, event: Any) -> bool:
+        if not self._exists(event.task):
+            return False
+        node = self.nodes[event.task]
+        if node.state != "running" or node.attempt != event.attempt:
+            return False
+        if isinstance(event, e.SubtasksStaged):
+            return sound(event.tasks, len(node.staged))
+        if isinstance(event, e.TaskComputed) and event.subtasks is not None:
+            return sound(event.subtasks, len(node.staged))
+        return node.request is not None or not isinstance(event, e.TaskCanceled)
+
+    def _exists(self, number: int) -> bool:
+        return 0 <= number < len(self.nodes)
+
+    def _of_job(self, event: Any) -> str:
+        if isinstance(event, e.JobRetried) and not self.halted:
+            return "retry_tasks"
+        if isinstance(event, e.JobCanceled) and self.halted:
+            return "stop"
+        return OF_JOB[type(event)]
 
     def follow(self, event: Any) -> None:
         """Apply an event. The machines raise where it is not allowed."""
         if isinstance(event, e.JobSubmitted):
             self.machine = JobLifecycle()
-            self._add(None, rows(event.tasks))
+            self.name, self.roots = event.name, rows(event.tasks)
+            self.options = event.options or e.JobOptions()
+            self.deadline = self.options.deadline
+            self._add(None, self.roots)
         elif isinstance(event, e.SubtasksStaged):
             self.nodes[event.task].staged += rows(event.tasks)
         if type(event) in OF_JOB:
-            self._send(self.machine, OF_JOB[type(event)])
+            self._send(self.machine, self._of_job(event))
         if type(event) in OF_TASK:
-            for number in about(event):
+            for number in moved(event):
                 self._follow_one(self.nodes[number], event)
         self._note(event)
         wanted = self.following_state()
@@ -191,23 +277,42 @@ class Oracle:
             node.attempt, node.runner = event.attempt, event.runner
             return
         if isinstance(event, e.TaskComputed):
-            new = node.staged + ([] if event.subtasks is None else rows(event.subtasks))
-            node.staged = []
-            self._add(node, new)
-        node.staged = []
+            self._add(node, node.staged + ([] if event.subtasks is None else rows(event.subtasks)))
+        if isinstance(event, e.TaskComputed | e.TaskReused):
+            node.result = event.result
+        node.staged, node.request = [], None
         node.failures += isinstance(event, e.AttemptFailed)
         node.expiries += isinstance(event, e.LeaseExpired)
+        node.retry_at = event.retry_at if isinstance(event, e.AttemptFailed) else 0
 
     def _note(self, event: Any) -> None:
         if isinstance(event, e.JobFailed):
             self.failed_task = event.task
         elif isinstance(event, e.JobCanceled):
-            self.commands[event.command_id] = 1
+            self.cancel = self.halt = event
+            if event.command_id:
+                self.commands[event.command_id] = 1
+        elif isinstance(event, e.CancelRequested):
+            self.cancel = event
+            self.commands[event.command_id] = event.affected
+            concerns_others = self.nodes[event.task].boundary is None
+            self.nodes[event.task].unwanted |= concerns_others
+            for number in unpacked(event.running):
+                self.nodes[number].request = event
+                self.nodes[number].unwanted |= concerns_others
         elif isinstance(event, e.JobRetried):
-            self.commands[event.command_id] = event.rescheduled
-            self.failed_task = None
-            for node in self.nodes:
-                node.failures = node.expiries = 0
+            self._note_retry(event)
+        elif isinstance(event, e.JobDeleted):
+            self.commands[event.command_id] = 1
+
+    def _note_retry(self, event: e.JobRetried) -> None:
+        self.commands[event.command_id] = event.rescheduled
+        self.failed_task = self.halt = None
+        self.deadline = event.deadline
+        part = self.nodes if event.task < 0 else self.nodes[event.task].subtree()
+        for node in [*part, *(self.nodes[number] for number in unpacked(event.tasks))]:
+            node.failures = node.expiries = 0
+            node.request, node.unwanted = None, False
 
     def _add(self, parent: Node | None, tasks: list[NewTask]) -> None:
         base = len(self.nodes)
@@ -225,54 +330,19 @@ class Oracle:
 
 
 def about(event: Any) -> list[int]:
-    """Return the numbers of the tasks that `event` moves."""
-    return unpacked(event.tasks) if hasattr(event, "tasks") else [event.task]
+    """Return the ranges of the tasks that `event` is about."""
+    if isinstance(event, e.CancelRequested):
+        return event.running
+    return event.tasks if hasattr(event, "tasks") else packed([event.task])
 
 
-def packed(numbers: Iterable[int]) -> list[int]:
-    ranges: list[int] = []
-    for number in sorted(numbers):
-        if ranges and ranges[-1] == number:
-            ranges[-1] = number + 1
-        else:
-            ranges += [number, number + 1]
-    return ranges
+def moved(event: Any) -> list[int]:
+    """Return the numbers of the tasks that `event` brings into another state."""
+    return unpacked(about(event)) if type(event) in OF_TASK else []
 
 
-def unpacked(ranges: list[int]) -> list[int]:
-    return [n for start, stop in zip(ranges[::2], ranges[1::2], strict=True) for n in range(start, stop)]
-
-
-def rows(chunk: Submission) -> list[NewTask]:
-    """Return the tasks of these columns, one by one: the definition of what the columns mean."""
-    specs = [index for index, count in _runs(chunk.spec_runs) for _ in range(count)]
-    waits = [index for index, count in _runs(chunk.dependency_runs) for _ in range(count)]
-    waits = waits or [NO_DEPENDENCIES] * len(specs)
-    sets = [frozenset(unpacked(members)) for members in chunk.dependency_sets]
-    return [
-        NewTask(chunk.specs[spec], data, frozenset() if index == NO_DEPENDENCIES else sets[index])
-        for spec, data, index in zip(specs, chunk.inputs, waits, strict=True)
-    ]
-
-
-def _runs(flat: list[int]) -> Iterator[tuple[int, int]]:
-    return zip(flat[::2], flat[1::2], strict=True)
-
-
-def sound(tasks: Submission, start: int) -> bool:
-    """Whether these are well-formed tasks to follow `start` others."""
-    try:
-        tasks.check()  # has a test of its own
-    except ValueError:
-        return False
-    return tasks.start == start
-
-
-def _well_formed(ranges: list[int], limit: int) -> bool:
-    if len(ranges) % 2 or any(start >= stop for start, stop in _runs(ranges)):
-        return False
-    ascending = all(stop <= start for stop, start in zip(ranges[1::2], ranges[2::2], strict=False))
-    return ascending and (not ranges or (ranges[0] >= 0 and ranges[-1] <= limit))
+def _depends(node: Node, lost: set[Node]) -> bool:
+    return any(not lost.isdisjoint(other.subtree()) for other in node.waits_for)
 
 
 def _allowed(machine: Any) -> set[str]:

@@ -21,7 +21,14 @@ _SOURCE = Path(jobledger.__path__[0]).parent
 class PythonProcess:
     """One Python program. It is ready once a line on its stderr contains `ready`; the last lines are kept in `log`."""
 
-    def __init__(self, *arguments: str, ready: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        ready: str,
+        environment: dict[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self._folder = folder
         self.command = [sys.executable, *arguments]
         self._ready_line = ready
         self._environment = {
@@ -54,6 +61,7 @@ class PythonProcess:
         self._process = subprocess.Popen(
             self.command,
             env=self._environment,
+            cwd=self._folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

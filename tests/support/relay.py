@@ -23,6 +23,7 @@ class Relay:
         self._lock = threading.Lock()
         self._lose_requests = False
         self._lose_answers = False
+        self._fatal_request: bytes | None = None
         self.lost = threading.Event()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -35,12 +36,14 @@ class Relay:
         """From now on nothing reaches the server."""
         self._lose_requests = True
 
-    def lose_answers(self) -> None:
-        """From now on nothing the server says reaches the client."""
-        self._lose_answers = True
+    def lose_answers(self, to: bytes | None = None) -> None:
+        """From now on, or from a request that holds `to` on, nothing the server says reaches the client."""
+        self._fatal_request = to
+        self._lose_answers = to is None
 
     def mend(self) -> None:
         self._lose_requests = self._lose_answers = False
+        self._fatal_request = None
         self.lost.clear()
         self.cut()
 
@@ -86,6 +89,8 @@ class Relay:
     def _forward(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         try:
             while data := source.recv(65536):
+                if not answers and self._fatal_request is not None and self._fatal_request in data:
+                    self._lose_answers = True
                 if self._lose_answers if answers else self._lose_requests:
                     self.lost.set()
                 else:

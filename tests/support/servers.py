@@ -28,8 +28,10 @@ def nats_server_program() -> str:
 class NatsServer:
     """One nats-server process on a folder. It can be ended in either way and started again on the same port."""
 
-    def __init__(self, folder: Path, *, more_configuration: str = "") -> None:
+    def __init__(self, folder: Path, *, more_configuration: str = "", room: str = "1TB") -> None:
+        """`room` is what streams may set aside: all namespaces of a test run are on one server."""
         self.folder = folder
+        self._room = room
         self.port = -1  # any free one, then always the same
         self._more_configuration = more_configuration
         self._process: subprocess.Popen[str] | None = None
@@ -57,7 +59,8 @@ class NatsServer:
         configuration.write_text(
             f'listen: "127.0.0.1:{self.port}"\n'
             "max_payload: 8MB\n"
-            f"jetstream {{ store_dir: {str(self.folder / 'jetstream')!r} }}\n" + self._more_configuration,
+            f"jetstream {{ store_dir: {str(self.folder / 'jetstream')!r}, max_file_store: {self._room} }}\n"
+            + self._more_configuration,
             encoding="utf-8",
         )
         self._ready.clear()
