@@ -1,38 +1,40 @@
-"""One job, folded for reading: what the engine knows of it, and what only people ask about.
-
-The state is `core.job.Job`, changed by `core.job.evolve` alone, so that a reader can never come to another state than
-the engine. Added here is what deciding does not need: when and where attempts ran, how they ended, what they display.
-It is kept in arrays by task number, and sparsely where it is rare: an attempt that was computed costs 28 bytes, and
-only attempts that ended otherwise are objects. `tasks` makes a `TaskView` when one is asked for.
-"""
+"""One job for reading: where it stands, why, how far it has come, and when. See `job_fold` for what is kept of it."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from jobledger.core import events as e
-from jobledger.core import ranges
-from jobledger.core.codec import Commit
-from jobledger.core.errors import DamagedLog
-from jobledger.core.job import Job, evolve
-from jobledger.core.lifecycle import JobState, LifecycleError, TaskState
+from jobledger.core.graph import ROOT
+from jobledger.core.lifecycle import JobState, TaskState
+from jobledger.core.options import OnFailure
 
-from .attempts import AttemptOutcome, Ended
-from .progress import ProgressIndicator, summed
+from . import statistics, vocabulary
+from .job_fold import JobFold
+from .progress import ProgressIndicator, percent, summed
+from .statistics import Ran
 from .tasks import Tasks
-from .utc import utc, utc_or_none
-
-_FAR = 2**62
+from .utc import stamp, utc, utc_or_none
 
 
 class JobError(NamedTuple):
-    """Why a job failed: the error of the first of its tasks that failed for good."""
+    """Why a job failed: the error of the first of its tasks that failed for good, or that its deadline passed.
 
-    task_id: str
-    reason: str  #: name of the exception's type
+    >>> class Copy(Task):
+    ...     def execute(self, context: ExecutionContext) -> None:
+    ...         raise OSError("the disk is full")
+    >>> job = InlineClient().run(Copy())
+    ERROR: Task Copy failed with exception: OSError('the disk is full') ...
+    >>> print(job.error)
+    OSError: the disk is full
+    >>> job.error
+    JobError(task_id='.../0', reason='OSError', message='the disk is full', traceback='Traceback (most recent call last):...')
+    """
+
+    task_id: str  #: "" where it is not the fault of a task
+    reason: str  #: name of the exception's type, or "DeadlineExceeded"
     message: str
     traceback: str
 
@@ -40,76 +42,44 @@ class JobError(NamedTuple):
         return f"{self.reason}: {self.message}" if self.message else self.reason
 
 
-class JobView:
-    """One job as far as its commits were applied. Not locked: whoever shares one between threads takes turns.
+class StopRequest(NamedTuple):
+    """Why a running task is asked to stop.
 
-    >>> view = JobView("01890a5d-ac96-774b-bcce-b302099a8057")
-    >>> view.version, view.state
-    (0, None)
+    >>> class Export(Task):
+    ...     def execute(self, context: ExecutionContext) -> None:
+    ...         job = client.jobs().find(context.current_task.job.id)
+    ...         client.jobs().cancel(job, reason="wrong input")
+    ...         print(job.tasks[0].cancel_requested)
+    >>> client = InlineClient()
+    >>> job = client.run(Export())
+    StopRequest(by='...', reason='wrong input')
     """
 
-    __slots__ = (
-        "_settled",
-        "_updated",
-        "canceled",
-        "claimed",
-        "displays",
-        "ended",
-        "job",
-        "position",
-        "progressed",
-        "runner_index",
-        "runners",
-        "runs",
-        "started",
-        "stopped",
-        "version",
-    )
+    by: str  #: as user@host; "" where nobody in particular asked
+    reason: str
 
-    def __init__(self, job_id: str) -> None:
-        self.job = Job(job_id)  #: the core's state; read it, never change it
-        self.position = 0  #: of the last commit applied
-        self.version = 0  #: of the job
-        self.canceled: e.JobCanceled | None = None  #: the last cancel, until the job is retried
-        self._updated = 0
-        self._settled = 0
-        # by task, of its current or last attempt; µs, 0 where not known
-        self.claimed = array("q")
-        self.started = array("q")
-        self.stopped = array("q")
-        self.runs = array("I")  #: index into `runners`
-        self.runners: list[str] = [""]
-        self.runner_index: dict[str, int] = {"": 0}
-        self.displays: dict[int, str] = {}
-        self.progressed: dict[int, list[e.Progress]] = {}  #: what each task counted in its last execution
-        self.ended: dict[int, list[Ended]] = {}  #: attempts that ended without being computed
 
-    def apply(self, position: int, version: int, commit: Commit) -> bool:
-        """Apply the job's next commit. Return False if it had been applied already.
+class JobView(JobFold):
+    """One job as far as its commits were applied.
 
-        Errors: DamagedLog, naming job and position, if the commit cannot follow what came before; ValueError if
-                versions are missing in between. The view is then to be thrown away.
-        """
-        if version <= self.version:
-            return False
-        if version != self.version + 1:
-            raise ValueError(f"job {self.job.id}: version {version} cannot follow version {self.version}")
-        job, at = self.job, commit.at
-        try:
-            for event in commit.events:
-                evolve(job, event, at)
-                note = _NOTES.get(event.__class__)
-                if note is not None:
-                    note(self, event, at)
-        except (LifecycleError, ValueError) as error:
-            raise DamagedLog(job.id, position, f"{type(event).__name__} cannot follow: {error}") from error
-        self._grow()
-        self.position, self.version, self._updated = position, version, at
-        if not job.settled:
-            self._settled = 0
-        elif not self._settled:
-            self._settled = at
-        return True
+    >>> view = JobView("01890a5d-ac96-774b-bcce-b302099a8057")
+    >>> view.version, view.state, view.percent
+    (0, None, 0.0)
+    """
+
+    __slots__ = ("_ran",)
+
+    def __init__(
+        self,
+        job_id: str,
+        *,
+        clock: Callable[[], int] | None = None,
+        fetch: Callable[[str], bytes] | None = None,
+    ) -> None:
+        super().__init__(job_id, clock=clock, fetch=fetch)
+        self._ran: tuple[int, Ran] | None = None
+
+    # -- the job ------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> JobState | None:
@@ -117,13 +87,133 @@ class JobView:
         return JobState(self.job.state) if self.job.state else None
 
     @property
+    def submission_status(self) -> vocabulary.SubmissionStatus:
+        """Where the job stands, in Taipy's words."""
+        return vocabulary.submission_status_of(self)
+
+    @property
+    def job_status(self) -> vocabulary.JobStatus:
+        """Where the job stands, in Fiddler's words."""
+        return vocabulary.job_status_of(self)
+
+    @property
     def settled(self) -> bool:
         """Whether the job is in a terminal state with no task running."""
         return self.job.settled
 
     @property
+    def error(self) -> JobError | None:
+        """Why the job failed; None unless it did."""
+        failed = self.job.failed_task
+        if failed is not None:
+            task = self.tasks[failed]
+            error = task.error or e.Error("", "")
+            return JobError(task.id, error.reason, error.message, error.traceback)
+        if self.missed is not None:
+            deadline = stamp(utc(self.missed.deadline))
+            return JobError("", "DeadlineExceeded", f"the job was not over at its deadline, {deadline}", "")
+        return None
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What the job is, in one dict: `name`, `root_task` (name, or names where there are several), `clusters` of the
+        tasks known so far, `labels`, `submitted_by`, `on_failure`, and `deadline` where it has one."""
+        roots = [task.name for task in self.roots]
+        info = {
+            "name": self.job.name,
+            "root_task": roots[0] if len(roots) == 1 else roots,
+            "clusters": sorted({spec.cluster for spec in self.job.specs}),
+            "labels": self.labels,
+            "submitted_by": self.job.by,
+            "on_failure": self.on_failure,
+        }
+        return info | {"deadline": self.deadline} if self.deadline else info
+
+    @property
+    def on_failure(self) -> OnFailure:
+        """What the failure of a task does to the job, unless the task says otherwise."""
+        return "continue" if self.job.options.continues else "halt"
+
+    @property
+    def force(self) -> bool:
+        """Whether tasks run although the result of an earlier success could be taken."""
+        return self.job.options.force
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What it was labelled with when it was submitted."""
+        return dict(self.job.options.labels)
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the job fails if it is not over by then (aware UTC); None: never."""
+        return utc_or_none(self.job.deadline)
+
+    @property
+    def result(self) -> Any:
+        """What the root task returned, as JSON data; a list of what each returned where there are several.
+
+        Errors: as `TaskView.result`.
+        """
+        results = [task.result for task in self.roots]
+        return results[0] if len(results) == 1 else results
+
+    def stop_request(self, number: int) -> StopRequest | None:
+        """Return why a task is asked to stop; None unless it runs and is."""
+        job = self.job
+        if job.graph.status[number] != TaskState.RUNNING.value:
+            return None
+        for request in (job.cancel_requests.get(number), self.canceled, self.deleted):
+            if request is not None:
+                return StopRequest(request.by, request.reason)
+        return StopRequest("", "the deadline of the job has passed") if self.missed else None
+
+    # -- its tasks ----------------------------------------------------------------------------------------------
+
+    @property
+    def tasks(self) -> Tasks:
+        """The tasks, in order of submission."""
+        return Tasks(self)
+
+    @property
+    def roots(self) -> Tasks:
+        """The tasks it was submitted with."""
+        return self.select(range(self.graph.parent.count(ROOT)))
+
+    def select(self, numbers: Sequence[int]) -> Tasks:
+        """Return the tasks of these numbers."""
+        return Tasks(self, numbers)
+
+    @property
+    def tasks_by_state(self) -> dict[TaskState, int]:
+        """How many tasks are in each state; every state is a key."""
+        return {state: self.job.counts[state.value] for state in TaskState}
+
+    @property
+    def progress(self) -> list[ProgressIndicator]:
+        """What the tasks counted, added up by label, live; a task that ran again counts as it did last."""
+        return summed(self.progressed.values())
+
+    @property
+    def percent(self) -> float:
+        """How far it has come, from 0 to 100, by its progress or else its tasks; 100 only once it is COMPLETED."""
+        return percent(self.state, self.progress, self.job.counts)
+
+    # -- its times ----------------------------------------------------------------------------------------------
+
+    @property
     def submitted_at(self) -> datetime:
         return utc(self.job.submitted_at)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When the first of its attempts began (aware UTC); None until a runner says so."""
+        return utc_or_none(self.ran.first)
+
+    @property
+    def run_at(self) -> datetime | None:
+        """The same as `started_at`."""
+        return self.started_at
 
     @property
     def updated_at(self) -> datetime:
@@ -136,127 +226,29 @@ class JobView:
         return utc_or_none(self._settled)
 
     @property
-    def tasks(self) -> Tasks:
-        """The tasks, in order of submission."""
-        return Tasks(self)
+    def finished_at(self) -> datetime | None:
+        """The same as `settled_at`."""
+        return self.settled_at
 
     @property
-    def tasks_by_state(self) -> dict[TaskState, int]:
-        """How many tasks are in each state; every state is a key."""
-        return {state: self.job.counts[state.value] for state in TaskState}
+    def execution_stats(self) -> statistics.ExecutionStats:
+        """When its tasks ran, for how long, and how many at a time."""
+        return statistics.execution_stats(self)
 
     @property
-    def progress(self) -> list[ProgressIndicator]:
-        """What the tasks counted, added up by label; a task that ran again counts as it did last."""
-        return summed(self.progressed.values())
+    def ran(self) -> statistics.Ran:
+        """What is known of its attempts: kept until the next commit."""
+        if self._ran is None or self._ran[0] != self.version:
+            self._ran = self.version, statistics.ran(self)
+        return self._ran[1]
 
-    @property
-    def error(self) -> JobError | None:
-        """Why the job failed; None unless it did."""
-        failed = self.job.failed_task
-        if failed is None:
-            return None
-        task = self.tasks[failed]
-        error = task.error or e.Error("", "")
-        return JobError(task.id, error.reason, error.message, error.traceback)
+    def show_live(self, number: int | None = None) -> None:
+        """Have a notebook show the job, or its task of this number, and keep that up to date.
 
-    def _grow(self) -> None:
-        missing = len(self.job.graph) - len(self.claimed)
-        if missing:
-            for times in (self.claimed, self.started, self.stopped):
-                times.frombytes(bytes(8 * missing))
-            self.runs += array("I", (0,)) * missing
+        Errors: NotImplementedError where nobody can follow the job, as here: to IPython it means to show it as it stands.
+        """
+        raise NotImplementedError("this view is not followed")
 
     def __repr__(self) -> str:
         state = self.state.name if self.state else "empty"
         return f"<JobView {self.job.id} {state} version {self.version}, {len(self.job.graph)} tasks>"
-
-
-# -- what is noted of each event, after `evolve` accepted it ----------------------------------------------------
-
-
-def _claimed(view: JobView, event: e.TasksClaimed, at: int) -> None:
-    view._grow()
-    runner = view.runner_index.setdefault(event.runner, len(view.runners))
-    if runner == len(view.runners):
-        view.runners.append(event.runner)
-    for start, stop in ranges.pairs(event.tasks):
-        size = stop - start
-        view.claimed[start:stop] = array("q", (at,)) * size
-        view.runs[start:stop] = array("I", (runner,)) * size
-        if event.attempt > 1:
-            view.started[start:stop] = view.stopped[start:stop] = array("q", (0,)) * size
-
-
-def _computed(view: JobView, event: e.TaskComputed, at: int) -> None:
-    _set_times(view, event.task, event.started, event.stopped)
-    _show(view, event)
-
-
-def _failed(view: JobView, event: e.AttemptFailed | e.TaskFailed | e.OptionalTaskFailed, at: int) -> None:
-    _end(view, event, AttemptOutcome.FAILED, event.started, event.stopped, event.error)
-    _show(view, event)
-
-
-def _show(view: JobView, event: Any) -> None:
-    """Note what the execution said of itself."""
-    if event.display is not None:
-        view.displays[event.task] = event.display
-    if event.progress is not None:
-        view.progressed[event.task] = event.progress
-    elif view.progressed:
-        view.progressed.pop(event.task, None)  # of an execution before
-
-
-def _released(view: JobView, event: e.TaskReleased, at: int) -> None:
-    _end(view, event, AttemptOutcome.RELEASED, 0, at, reason=event.reason)
-
-
-def _expired(view: JobView, event: e.LeaseExpired, at: int) -> None:
-    _end(view, event, AttemptOutcome.EXPIRED, 0, at, reason=f"no sign of life from runner {event.runner}")
-
-
-def _end(
-    view: JobView,
-    event: Any,
-    outcome: AttemptOutcome,
-    started: int,
-    stopped: int,
-    error: e.Error | None = None,
-    reason: str = "",
-) -> None:
-    task = event.task
-    _set_times(view, task, started, stopped)
-    times = view.claimed[task], view.started[task], view.stopped[task]
-    ended = Ended(event.attempt, outcome, view.runs[task], *times, error, reason)
-    view.ended.setdefault(task, []).append(ended)
-
-
-def _set_times(view: JobView, task: int, started: int, stopped: int) -> None:
-    try:
-        view.started[task] = started
-        view.stopped[task] = stopped
-    except OverflowError:  # what a runner says is not checked by the engine: 64 bits are enough for any time
-        view.started[task] = max(-_FAR, min(started, _FAR))
-        view.stopped[task] = max(-_FAR, min(stopped, _FAR))
-
-
-def _canceled(view: JobView, event: e.JobCanceled, at: int) -> None:
-    view.canceled = event
-
-
-def _retried(view: JobView, event: e.JobRetried, at: int) -> None:
-    view.canceled = None
-
-
-_NOTES: dict[type, Callable[[JobView, Any, int], None]] = {
-    e.TasksClaimed: _claimed,
-    e.TaskComputed: _computed,
-    e.AttemptFailed: _failed,
-    e.TaskFailed: _failed,
-    e.OptionalTaskFailed: _failed,
-    e.TaskReleased: _released,
-    e.LeaseExpired: _expired,
-    e.JobCanceled: _canceled,
-    e.JobRetried: _retried,
-}

@@ -33,3 +33,12 @@ def stamp(at: datetime) -> str:
     '1970-01-01 00:00:01.500Z'
     """
     return f"{at.isoformat(' ', 'milliseconds').removesuffix('+00:00')}Z"
+
+
+def micros(length: timedelta) -> int:
+    """Return a length of time in microseconds.
+
+    >>> micros(timedelta(milliseconds=2))
+    2000
+    """
+    return length // timedelta(microseconds=1)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobledger.core.lifecycle import TaskState
-
 from .collapse import Node
+from .looks import Look
 from .words import lines_of, width
 
 FONT = 13.0  # px, as all lengths here
@@ -26,16 +25,16 @@ class Box:
 
     lines: list[str]
     note: str  #: small line below, or empty
-    chips: list[tuple[TaskState, str]]  #: counts by state, if they are mixed
+    chips: list[tuple[Look, str]]  #: counts by look, if they are mixed
     width: float
     height: float
 
 
-def box_of(node: Node) -> Box:
-    """Return what is drawn for a node."""
-    lines = lines_of(node)
-    mixed = len(node.states) > 1
-    chips = [(state, f"{count:,}") for state, count in node.states.items()] if mixed else []
+def box_of(node: Node, *, whole: bool = False) -> Box:
+    """Return what is drawn for a node; with `whole` all of its text."""
+    lines = lines_of(node, whole=whole)
+    mixed = len(node.looks) > 1
+    chips = [(look, f"{count:,}") for look, count in node.looks.items()] if mixed else []
     note = "some wait for others" if node.chained else ""
     inner = max(width(line) for line in lines) * FONT + (0.0 if mixed else ICON + GAP)
     inner = max(inner, width(note) * SMALL, sum(map(chip_width, chips)))
@@ -43,6 +42,6 @@ def box_of(node: Node) -> Box:
     return Box(lines, note, chips, round(max(_MIN_WIDTH, inner + 2 * PAD)), round(height + 14))
 
 
-def chip_width(chip: tuple[TaskState, str]) -> float:
+def chip_width(chip: tuple[Look, str]) -> float:
     """Return the room of a small icon and a number beside it."""
     return 18.0 + width(chip[1]) * SMALL + 8.0

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jobledger.core import ranges
-from jobledger.core.lifecycle import TaskState
 from jobledger.core.submission import NO_DEPENDENCIES
 
-from .likeness import Likeness
+from .likeness import Likeness, spread
+from .looks import LOOKS, Look
 from .outline import Outline
 
 LIMIT = 300  #: nodes beyond which more is collapsed; the result has fewer than twice as many
@@ -34,7 +33,7 @@ class Node:
     text: str = ""
     examples: list[str] = field(default_factory=list)  #: some of their texts, where they differ
     count: int = 0
-    states: dict[TaskState, int] = field(default_factory=dict)
+    looks: dict[Look, int] = field(default_factory=dict)
     children: list[int] = field(default_factory=list)  #: indices of nodes, in order of submission
     after: list[int] = field(default_factory=list)  #: indices of the sibling nodes it waits for
     chained: bool = False  #: some of these tasks wait for others of them
@@ -67,6 +66,11 @@ class _Keys:
             self._levels[level] = self._likeness.keys(level)
         return self._levels[level]
 
+    def worthwhile(self, families: Sequence[range], allowance: int) -> range:
+        """Return the levels that may make no more than `allowance` groups of these families."""
+        exceeds = self._likeness.sets_exceed(families, allowance)
+        return range(Likeness.by_role, len(Likeness.levels)) if exceeds else Likeness.levels
+
 
 def _nodes(
     outline: Outline, keys: _Keys, allowance: int, limit: int, *, cut: bool = False
@@ -96,24 +100,27 @@ def _nodes(
     return nodes
 
 
-def _groups(families: Iterable[range], keys: _Keys, allowance: int) -> list[list[int]]:
+def _groups(families: Sequence[range], keys: _Keys, allowance: int) -> list[list[int]]:
     """Return the siblings, grouped as finely as makes no more than `allowance` groups."""
-    groups: dict[int, list[int]] = {}
-    for level in Likeness.levels:
+    if len(families) == len(families[0]) == 1:
+        return [list(families[0])]
+    for level in keys.worthwhile(families, allowance):
         by_task = keys(level)
-        most = allowance if level < Likeness.levels[-1] else len(by_task)
-        groups = {}
+        alike: set[int] = set()
         for family in families:
-            for task, key in zip(family, by_task[family.start : family.stop], strict=True):
-                group = groups.get(key)
-                if group is None:
-                    groups[key] = [task]
-                else:
-                    group.append(task)
-            if len(groups) > most:
+            alike.update(by_task[family.start : family.stop])
+            if len(alike) > allowance:
                 break
         else:
             break
+    groups: dict[int, list[int]] = {}
+    for family in families:
+        for task, key in zip(family, by_task[family.start : family.stop], strict=True):
+            group = groups.get(key)
+            if group is None:
+                groups[key] = [task]
+            else:
+                group.append(task)
     return list(groups.values())
 
 
@@ -124,16 +131,16 @@ def _add(nodes: list[Node], node: Node) -> None:
 
 
 def _describe(outline: Outline, node: Node) -> None:
-    counts = [0] * (len(TaskState) + 1)
+    counts = [0] * LOOKS
     families: list[Sequence[int]] = [node.tasks]
     while families:
         family = families.pop()
         for task in family:
-            counts[outline.status[task]] += 1
+            counts[outline.looks[task]] += 1
         if node.rest:
             families += [outline.children(task) for task in family if outline.child_count[task]]
     node.count = sum(counts)
-    node.states = {state: counts[state.value] for state in TaskState if counts[state.value]}
+    node.looks = {look: counts[look.value] for look in Look if counts[look.value]}
     names = {outline.specs[spec].name for spec in {outline.spec[task] for task in node.tasks}}
     if node.rest:
         node.text = "more tasks"
@@ -151,25 +158,15 @@ def _connect(outline: Outline, nodes: list[Node]) -> None:
     """Note which nodes wait for which. Tasks only ever wait for siblings."""
     if not outline.members:
         return
-    node_of = array("i", (-1,)) * len(outline.status)
+    node_of = array("i", (-1,)) * len(outline.looks)
     for index, node in enumerate(nodes):
         for task in node.tasks:
             node_of[task] = index
     for index, node in enumerate(nodes):
         sets = {outline.dependencies[task] for task in node.tasks} - {NO_DEPENDENCIES}
-        found: set[int] = set()
-        for start, stop in _merged(outline.members[one] for one in sets):
+        starts, several = spread(outline.members[one] for one in sets)
+        found = set(map(node_of.__getitem__, starts))
+        for start, stop in several:
             found.update(node_of[start:stop])
         node.chained = index in found
         node.after = sorted(found - {index, -1})
-
-
-def _merged(sets: Iterable[list[int]]) -> list[tuple[int, int]]:
-    """Return the union of these sets as ranges that do not overlap: what many sets share is looked at once."""
-    merged: list[tuple[int, int]] = []
-    for start, stop in sorted({pair for members in sets for pair in ranges.pairs(members)}):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(stop, merged[-1][1])
-        else:
-            merged.append((start, stop))
-    return merged

@@ -17,6 +17,7 @@ from .region import FRAME, SIDE, TRACK, Item, Region, regions_of
 
 Point = tuple[float, float]  #: along, across
 
+_FEW = 60  # nodes up to which there is room for the whole text of each
 _ARROW_OFFSET = 12.0  # of a dependency from the line to the parent, where both come in
 
 
@@ -37,7 +38,8 @@ class Diagram:
 
 def placed(nodes: list[Node], *, sideways: bool) -> Diagram:
     """Return the layout. `sideways`: along is the direction of reading, not down the page."""
-    boxes = [box_of(node) for node in nodes]
+    whole = len(nodes) <= _FEW
+    boxes = [box_of(node, whole=whole) for node in nodes]
     sizes = [(box.width, box.height) if sideways else (box.height, box.width) for box in boxes]
     regions = regions_of(nodes, sizes, sideways=sideways)
     diagram = Diagram(nodes, boxes, [(0.0, 0.0)] * len(nodes))

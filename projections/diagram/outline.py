@@ -5,9 +5,11 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobledger.core.graph import ROOT
-from jobledger.core.lifecycle import JobState
+from jobledger.core.graph import HELD, ROOT
+from jobledger.core.lifecycle import HALTED, JobState
 from jobledger.core.submission import TaskSpec
+
+from .looks import Look
 
 if TYPE_CHECKING:
     from ..job_view import JobView
@@ -19,7 +21,7 @@ class Outline(NamedTuple):
     name: str  #: of the job
     state: JobState | None
     specs: list[TaskSpec]
-    status: bytes  #: TaskState values
+    looks: bytes  #: Look values
     spec: array[int]  #: index into `specs`
     parent: array[int]  #: task number, or ROOT
     first_child: array[int]
@@ -36,7 +38,7 @@ class Outline(NamedTuple):
             job.name,
             view.state,
             list(job.specs),
-            bytes(graph.status),
+            looks_of(view),
             graph.spec[:],
             graph.parent[:],
             graph.first_child[:],
@@ -58,3 +60,17 @@ class Outline(NamedTuple):
     def text(self, task: int) -> str:
         """What the task displays; its name unless it said otherwise."""
         return self.displays.get(task) or self.specs[self.spec[task]].name
+
+
+def looks_of(view: JobView) -> bytes:
+    """Return the look of every task, by number."""
+    graph = view.graph
+    looks = bytearray(graph.status)
+    for task in view.reused:
+        looks[task] = Look.REUSED.value
+    task = graph.ready.find(HELD) if view.job.state not in HALTED else -1
+    while task >= 0:
+        if view.held(task):
+            looks[task] = Look.DELAYED.value
+        task = graph.ready.find(HELD, task + 1)
+    return bytes(looks)

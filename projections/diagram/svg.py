@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from jobledger.core.lifecycle import TaskState
-
+from ..wording import cleaned
 from .boxes import FONT, GAP, ICON, LINE, PAD, SMALL, SMALL_LINE, STACK, Box, chip_width
 from .collapse import Node, collapsed
 from .layout import Diagram, Point, placed
+from .looks import Look
 from .outline import Outline
 from .palette import HOLLOW, SHAPES, style
-from .words import cleaned, said, shortened, width
+from .words import shortened, width
 
 DIRECTIONS = ("down", "up", "left", "right")
 THEMES = ("auto", "light", "dark")
@@ -81,17 +81,17 @@ class _Drawing:
         outline = self._outline
         name = shortened(cleaned(outline.name).replace("\n", " "), _TITLE_WIDTH, width)
         state = outline.state.name if outline.state else ""
-        total = len(outline.status)
+        total = len(outline.looks)
         rest = f"{state} · {total:,} {'task' if total == 1 else 'tasks'}"
         x = _MARGIN + width(name) * FONT + 14
         yield _text(_MARGIN, 24, name, "h") + _text(x, 24, rest, "s")
         self._header_width = x + width(rest) * SMALL - _MARGIN
         x = _MARGIN
-        for state_ in TaskState:
-            count = outline.status.count(state_.value)
+        for look in Look:
+            count = outline.looks.count(look.value)
             if count:
-                words = f"{count:,} {said(state_)}"
-                yield _icon(state_, x, 33, 0.8) + _text(x + 18, 43, words, "s")
+                words = f"{count:,} {look.words}"
+                yield icon(look, x, 33, 0.8) + _text(x + 18, 43, words, "s")
                 x += 18 + width(words) * SMALL + 14
         if self._diagram.arrows:
             yield f'<path class="w" d="M{x:g} 39.5H{x + 20:g}"/>' + _triangle(x + 26, 39.5, 1, 0)
@@ -102,7 +102,7 @@ class _Drawing:
     # -- nodes --------------------------------------------------------------------------------------------------------
 
     def _node(self, node: Node, box: Box, x: float, y: float) -> Iterable[str]:
-        only = next(iter(node.states)) if len(node.states) == 1 else None
+        only = next(iter(node.looks)) if len(node.looks) == 1 else None
         kind = f"n n{only.value}" if only else "n"
         w, h = box.width, box.height
         yield f"<g><title>{_escaped(self._told(node))}</title>"
@@ -115,7 +115,7 @@ class _Drawing:
         yield f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="7"/>'
         left = x + PAD
         if only:
-            yield _icon(only, left, y + 7 + (LINE - ICON) / 2)
+            yield icon(only, left, y + 7 + (LINE - ICON) / 2)
             left += ICON + GAP
         base = y + 7 + 13
         for line in box.lines:
@@ -126,16 +126,16 @@ class _Drawing:
             base += SMALL_LINE
         left = x + PAD
         for chip in box.chips:
-            yield _icon(chip[0], left, base - 11, 0.8) + _text(left + 18, base - 1, chip[1], "s")
+            yield icon(chip[0], left, base - 11, 0.8) + _text(left + 18, base - 1, chip[1], "s")
             left += chip_width(chip)
         yield "</g>"
 
     def _told(self, node: Node) -> str:
         """Return what is shown when the mouse rests on a node."""
-        states = ", ".join(f"{count:,} {said(state)}" for state, count in node.states.items())
+        looks = ", ".join(f"{count:,} {look.words}" for look, count in node.looks.items())
         examples = "".join(f"\n{shortened(self._tip(one), 80, len)}" for one in node.examples)
         more = "\n…" if examples and node.count > len(node.examples) else ""
-        return f"{self._tip(node.text)}\n{states}{examples}{more}"
+        return f"{self._tip(node.text)}\n{looks}{examples}{more}"
 
     # -- lines --------------------------------------------------------------------------------------------------------
 
@@ -193,10 +193,10 @@ def _triangle(x: float, y: float, dx: float, dy: float) -> str:
     )
 
 
-def _icon(state: TaskState, x: float, y: float, scale: float = 1.0) -> str:
-    filled, line = SHAPES[state]
-    own = f" o{state.value}" if state in HOLLOW else ""
-    body = f'<path class="c{state.value}" d="{filled}"/>' if filled else ""
+def icon(look: Look, x: float, y: float, scale: float = 1.0) -> str:
+    filled, line = SHAPES[look]
+    own = f" o{look.value}" if look in HOLLOW else ""
+    body = f'<path class="c{look.value}" d="{filled}"/>' if filled else ""
     mark = f'<path class="i{own}" d="{line}"/>' if line else ""
     sized = f" scale({scale:g})" if scale != 1.0 else ""
     return f'<g transform="translate({x:g} {y:g}){sized}">{body}{mark}</g>'

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 from jobledger.core.lifecycle import TaskState
 
+from ..wording import cleaned
 from .collapse import Node, collapsed
+from .looks import Look
 from .outline import Outline
-from .words import SYMBOLS, cleaned, lines_of, listed, said, shortened
+from .words import SYMBOLS, lines_of, listed, shortened
 
 _WIDE = 80  # characters of a text
 _DEEPEST = 30  # levels that are indented
@@ -24,7 +26,7 @@ class Piece(NamedTuple):
 def tree(outline: Outline) -> list[list[Piece]]:
     """Return the lines. They have no line breaks and no control characters in them."""
     nodes = collapsed(outline)
-    total = len(outline.status)
+    total = len(outline.looks)
     state = outline.state.name if outline.state else "empty"
     name = shortened(cleaned(outline.name).replace("\n", " "), _WIDE, len)
     lines = [[Piece(f"{name} · {state} · {total:,} {'task' if total == 1 else 'tasks'}")]]
@@ -41,16 +43,16 @@ def tree(outline: Outline) -> list[list[Piece]]:
 
 def _pieces(nodes: list[Node], node: Node) -> list[Piece]:
     pieces = []
-    states = list(node.states)
-    if len(states) == 1:
-        pieces.append(Piece(SYMBOLS[states[0]] + " ", states[0]))
+    looks = list(node.looks)
+    if len(looks) == 1:
+        pieces.append(Piece(SYMBOLS[looks[0]] + " ", looks[0].state))
     pieces.append(Piece(_title(node)))
-    if len(states) > 1:
-        for number, (state, count) in enumerate(node.states.items()):
+    if len(looks) > 1:
+        for number, (look, count) in enumerate(node.looks.items()):
             pieces.append(Piece(", " if number else ": "))
-            pieces.append(Piece(f"{SYMBOLS[state]} {count:,} {said(state)}", state))
-    elif states[0] is not TaskState.COMPUTED:
-        pieces.append(Piece(f"  {said(states[0])}", states[0]))
+            pieces.append(Piece(f"{SYMBOLS[look]} {count:,} {look.words}", look.state))
+    elif looks[0] is not Look.COMPUTED:
+        pieces.append(Piece(f"  {looks[0].words}", looks[0].state))
     if node.chained:
         pieces.append(Piece("  (some wait for others)"))
     if node.after:

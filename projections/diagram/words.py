@@ -1,68 +1,62 @@
-"""What a picture may say: text of strangers made harmless, cut to size, and measured without a font at hand."""
+"""What a picture may say: cut to size, and measured without a font at hand."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from jobledger.core.lifecycle import TaskState
-
+from ..wording import cleaned
 from .collapse import Node
+from .looks import Look
 
 TIMES = "\N{MULTIPLICATION SIGN}"
-MAX_TEXT = 1024  # characters of a display text
-MAX_LINES = 6
+MAX_LINES = 6  # of a node, among many nodes
+ALL_LINES = 64  # of a node, where there is room for whole texts
 MAX_WIDTH = 36.0  # em of a line: about 60 letters
 
 SYMBOLS = {
-    TaskState.QUEUED: "○",
-    TaskState.RUNNING: "▶",
-    TaskState.COMPUTED: "✓",
-    TaskState.FAILED: "✗",
-    TaskState.SKIPPED: "»",
-    TaskState.FAILED_OPTIONAL: "▲",
+    Look.QUEUED: "○",
+    Look.DELAYED: "◷",
+    Look.RUNNING: "▶",
+    Look.COMPUTED: "✓",
+    Look.REUSED: "↺",
+    Look.FAILED: "✗",
+    Look.SKIPPED: "»",
+    Look.FAILED_OPTIONAL: "▲",
+    Look.CANCELED: "■",
+    Look.ABANDONED: "◇",
 }
-_BREAKS = "\n\x0b\x0c\x85\u2028\u2029"
-# they change the direction of what follows them, beyond the text they are in
-_TURNS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
-def said(state: TaskState) -> str:
-    """Return the state in small letters: "failed optional"."""
-    return state.name.lower().replace("_", " ")
+def lines_of(node: Node, *, whole: bool = False) -> list[str]:
+    """Return what a node is called, as lines that fit, with the count of its tasks if there are several.
 
-
-def cleaned(text: str) -> str:
-    """Return at most MAX_TEXT characters that any XML document and any terminal can hold; lines end with ``\\n``."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(map(_harmless, text[:MAX_TEXT])).strip("\n")
-
-
-def _harmless(char: str) -> str:
-    if " " <= char <= "~":
-        return char
-    if char in _BREAKS:
-        return "\n"
-    if char == "\t":
-        return " "
-    if char in _TURNS:
-        return ""
-    kind = unicodedata.category(char)
-    if kind == "Cs" or ord(char) & 0xFFFE == 0xFFFE:  # half a character, or none
-        return "\ufffd"
-    return "" if kind == "Cc" else char
-
-
-def lines_of(node: Node) -> list[str]:
-    """Return what a node is called, as lines that fit, with the count of its tasks if there are several."""
-    lines = [shortened(line, MAX_WIDTH, width) for line in cleaned(node.text).split("\n")] or [""]
-    if len(lines) > MAX_LINES:
-        lines = [*lines[: MAX_LINES - 1], "…"]
+    Shape:  `whole` breaks what is too long into several lines, instead of cutting it.
+    """
     if node.rest:
         return [f"… {node.count:,} {'more task' if node.count == 1 else 'more tasks'}"]
+    given = cleaned(node.text).split("\n")
+    most = ALL_LINES if whole else MAX_LINES
+    if whole:
+        lines = [part for line in given for part in _wrapped(line)]
+    else:
+        lines = [shortened(line, MAX_WIDTH, width) for line in given[:most]]
+    if len(lines) > most or len(given) > most:
+        lines = [*lines[: most - 1], "…"]
     if node.count > 1:
         lines[-1] += f" {TIMES} {node.count:,}"
     return lines
+
+
+def _wrapped(line: str) -> Iterator[str]:
+    """Yield the parts of a line that fit, broken at spaces where there are any."""
+    while width(line) > MAX_WIDTH:
+        cut = len(shortened(line, MAX_WIDTH, width)) - 1  # an ellipsis takes the place of a letter
+        space = line.rfind(" ", 1, cut + 1)
+        cut = space if space > 0 else max(1, cut)
+        yield line[:cut]
+        line = line[cut:].lstrip(" ")
+    yield line
 
 
 def shortened(text: str, limit: float, measure: Callable[[str], float]) -> str:

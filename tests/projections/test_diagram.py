@@ -15,26 +15,22 @@ from hypothesis import strategies as st
 
 from jobledger.core import commands as c
 from jobledger.core.lifecycle import JobState, TaskState
-from jobledger.core.submission import NewTask
+from jobledger.core.policy import CONTINUE, Policy
+from jobledger.core.submission import NewTask, TaskSpec
 from jobledger.projections.diagram import DIRECTIONS, THEMES, Outline, drawn, tree
 from jobledger.projections.diagram.boxes import box_of
 from jobledger.projections.diagram.collapse import LIMIT, Node, collapsed
 from jobledger.projections.diagram.layout import Diagram, placed
-from jobledger.projections.diagram.palette import SHAPES
-from jobledger.projections.diagram.words import MAX_WIDTH, SYMBOLS, cleaned, lines_of, width
-from jobledger.projections.job_view import JobView
+from jobledger.projections.diagram.looks import Look
+from jobledger.projections.diagram.palette import SHAPES, TONES
+from jobledger.projections.diagram.words import MAX_WIDTH, SYMBOLS, lines_of, width
+from jobledger.projections.wording import cleaned
 from support.histories import JOB, STARTED, STOPPED, JobDriver, task
-from support.random_history import committed, random_history
+from support.random_history import T0, ClockedDriver, random_history
+from support.views import view_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 randoms = st.integers(0, 2**32).map(Random)
-
-
-def view_of(driver: JobDriver) -> JobView:
-    view = JobView(JOB)
-    for commit in committed(driver):
-        view.apply(*commit)
-    return view
 
 
 def outline_of(driver: JobDriver) -> Outline:
@@ -60,18 +56,28 @@ def displaying(*texts: str) -> JobDriver:
     return driver
 
 
-def every_state() -> JobDriver:
-    """A job with a task in each state, each under a name of its own."""
-    driver = JobDriver(task("Root"))
+def every_look() -> JobDriver:
+    """A job with a task of each look, each under a name of its own."""
+    goes_on = Policy(on_failure=CONTINUE)
+    later = Policy(not_before=T0 + 10**9)
+    driver = ClockedDriver(task("Root"))
     driver.run(
-        0, task("Computed"), task("Group", optional=True), task("Failed"), task("Running"), task("Queued")
+        0,
+        *[task(name) for name in ("Computed", "Reused", "Canceled", "Running")],
+        task("Group", optional=True),
+        NewTask(TaskSpec("Failed", 1, 0, "default", policy=goes_on), b"", frozenset()),
+        task("Abandoned", after=[5]),
+        NewTask(TaskSpec("Delayed", 1, 0, "default", policy=later), b"", frozenset()),
+        task("Queued", after=[3]),
     )
-    driver.run(1)
-    driver.run(2, task("FailedOptional"), task("Skipped", after=[0]))
-    while 6 not in driver.job.claimed_by or 3 not in driver.job.claimed_by or 4 not in driver.job.claimed_by:
-        driver.claim()
-    driver.fail(6)
-    driver.fail(3)
+    driver.run(5, task("FailedOptional"), task("Skipped", after=[0]))
+    numbers = {one.name: one.number for one in view_of(driver).tasks}
+    driver.do(c.CancelTask(JOB, "cancel", numbers["Canceled"]))
+    driver.claim(9)
+    driver.compute(numbers["Computed"])
+    driver.do(c.ReportReused(JOB, numbers["Reused"], driver.job.attempt[numbers["Reused"]], 1, 2, "job", 0))
+    driver.fail(numbers["FailedOptional"])
+    driver.fail(numbers["Failed"])
     assert set(driver.counts) == set(TaskState)
     return driver
 
@@ -103,7 +109,7 @@ def test_siblings_that_are_alike_share_a_node() -> None:
         compute(driver, number)
     nodes = collapsed(outline_of(driver))
     assert titles(nodes) == ["Root", "Leaf × 3", "Leaf × 3", "Leaf × 3", "Other"]  # noqa: RUF001
-    assert [next(iter(node.states)).name for node in nodes[1:4]] == ["COMPUTED", "RUNNING", "QUEUED"]
+    assert [next(iter(node.looks)).name for node in nodes[1:4]] == ["COMPUTED", "RUNNING", "QUEUED"]
 
 
 def test_siblings_with_the_same_below_share_a_node_and_others_do_not() -> None:
@@ -153,10 +159,10 @@ def test_a_node_of_several_states_tells_how_many_are_in_each() -> None:
         compute(driver, number, f"step {number}")
     nodes = collapsed(outline_of(driver), limit=4)
     assert titles(nodes) == ["Root", "Step × 1,000"]  # noqa: RUF001
-    assert nodes[1].states == {TaskState.QUEUED: 601, TaskState.COMPUTED: 399}
+    assert nodes[1].looks == {Look.QUEUED: 601, Look.COMPUTED: 399}
     assert nodes[1].chained
     box = box_of(nodes[1])
-    assert box.chips == [(TaskState.QUEUED, "601"), (TaskState.COMPUTED, "399")]
+    assert box.chips == [(Look.QUEUED, "601"), (Look.COMPUTED, "399")]
     assert "some wait for others" in texts(drawn(outline_of(driver)))
 
 
@@ -165,12 +171,12 @@ def test_a_node_of_several_states_tells_how_many_are_in_each() -> None:
 def test_every_task_is_in_exactly_one_node(random: Random, limit: int) -> None:
     outline = outline_of(random_history(random))
     nodes = collapsed(outline, limit)
-    assert sum(node.count for node in nodes) == len(outline.status)
-    states: Counter[TaskState] = Counter()
+    assert sum(node.count for node in nodes) == len(outline.looks)
+    looks: Counter[Look] = Counter()
     for node in nodes:
-        assert sum(node.states.values()) == node.count
-        states.update(node.states)
-    assert states == Counter(map(TaskState, outline.status))
+        assert sum(node.looks.values()) == node.count
+        looks.update(node.looks)
+    assert looks == Counter(map(Look, outline.looks))
     assert len(nodes) < 2 * limit + 2
     direct = [number for node in nodes for number in node.tasks]
     assert len(direct) == len(set(direct))
@@ -265,18 +271,66 @@ def test_themes() -> None:
     assert "#ffffff" not in dark
 
 
-def test_each_state_has_a_shape_and_a_symbol_of_its_own() -> None:
-    assert len(set(SHAPES.values())) == len(set(SYMBOLS.values())) == len(TaskState)
-    outline = outline_of(every_state())
+def test_each_look_has_a_shape_and_a_symbol_of_its_own() -> None:
+    assert len(set(SHAPES.values())) == len(set(SYMBOLS.values())) == len(Look)
+    assert {look.state for look in Look} == set(TaskState)
+    outline = outline_of(every_look())
     svg = drawn(outline)
-    for state in TaskState:
-        filled, line = SHAPES[state]
-        assert svg.count(f'd="{filled or line}"') == 1 + outline.status.count(
-            state.value
-        )  # one in the legend
-        assert SYMBOLS[state] in text_of(outline)
-    legend = [text for text in texts(svg) if text[0].isdigit()]
-    assert legend == ["1 queued", "1 running", "3 computed", "1 failed", "1 skipped", "1 failed optional"]
+    for look in Look:
+        filled, line = SHAPES[look]
+        with_legend = 1 + outline.looks.count(look.value)
+        assert svg.count(f'd="{line or filled}"') == with_legend
+        assert SYMBOLS[look] in text_of(outline)
+    assert [text for text in texts(svg) if text[0].isdigit()] == [
+        "1 queued",
+        "1 delayed",
+        "1 running",
+        "3 computed",
+        "1 reused",
+        "1 failed",
+        "1 skipped",
+        "1 failed optional",
+        "1 canceled",
+        "1 abandoned",
+    ]
+
+
+def test_colours_tell_looks_apart_on_light_and_on_dark() -> None:
+    for dark in (False, True):
+        strong = {look.state: tones[dark][0] for look, tones in TONES.items()}
+        assert len(set(strong.values())) == len(TaskState)
+
+
+def test_a_delayed_task_is_a_queued_one_once_its_time_has_come() -> None:
+    later = Policy(not_before=T0 + 10**6)
+    view = view_of(ClockedDriver(NewTask(TaskSpec("Later", 1, 0, "default", policy=later), b"", frozenset())))
+    assert list(Outline.of(view).looks) == [Look.DELAYED.value]
+    assert list(Outline.of(view.at(T0 + 10**6)).looks) == [Look.QUEUED.value]
+
+
+def test_reused_tasks_do_not_share_a_node_with_computed_ones() -> None:
+    driver = root_with(*[task("Leaf") for _ in range(4)], claim=4)
+    for number in (1, 2):
+        compute(driver, number)
+    for number in (3, 4):
+        driver.do(c.ReportReused(JOB, number, 1, 1, 2, "job", 0))
+    assert text_of(outline_of(driver)).split("\n")[2:] == [
+        "   ├─ ✓ Leaf × 2",  # noqa: RUF001
+        "   └─ ↺ Leaf × 2  reused",  # noqa: RUF001
+    ]
+
+
+def test_a_long_text_is_shown_whole_where_there_is_room() -> None:
+    words = [f"word{number}" for number in range(130)]
+    text = " ".join(words)[:1000] + "\nlast line"
+    (lone,) = [node for node in collapsed(outline_of(displaying(text, "other"))) if node.text == text]
+    lines = lines_of(lone, whole=True)
+    assert " ".join(lines) == text.replace("\n", " ")
+    assert all(width(line) <= MAX_WIDTH for line in lines)
+    drawn_texts = texts(drawn(outline_of(displaying(text, "other"))))
+    assert set(lines) <= set(drawn_texts)
+    among_many = [f"{number} {text}" for number in range(100)]
+    assert len(max(texts(drawn(outline_of(displaying(*among_many)))), key=len)) <= 100
 
 
 # -- what strangers write ---------------------------------------------------------------------------------------------
@@ -352,6 +406,14 @@ def chain(count: int) -> JobDriver:
     return root_with(*[task("Step", after=[number - 1] if number else []) for number in range(count - 1)])
 
 
+def tangle(count: int) -> JobDriver:
+    """Each waits for five of those before it, by lot."""
+    random = Random(5)
+    return root_with(
+        *[task(f"Step{n % 7}", after=random.sample(range(n), min(n, 5))) for n in range(count - 1)]
+    )
+
+
 def kinds(count: int) -> JobDriver:
     return root_with(*[task(f"Kind{number}") for number in range(count - 1)])
 
@@ -366,14 +428,21 @@ def generations(count: int) -> JobDriver:
 
 @pytest.mark.parametrize(
     ("make", "count"),
-    [(fan_out, 100_000), (branches, 99_900), (chain, 100_000), (kinds, 20_000), (generations, 5_000)],
+    [
+        (fan_out, 100_000),
+        (branches, 99_900),
+        (chain, 100_000),
+        (tangle, 20_000),
+        (kinds, 20_000),
+        (generations, 5_000),
+    ],
 )
 def test_a_large_job_makes_a_small_picture(make: object, count: int) -> None:
     assert callable(make)
     outline = outline_of(make(count))
     svg = drawn(outline, direction="right")
     nodes = collapsed(outline)
-    assert sum(node.count for node in nodes) == len(outline.status) >= count - 300
+    assert sum(node.count for node in nodes) == len(outline.looks) >= count - 300
     assert len(nodes) <= 2 * LIMIT
     assert len(svg.encode()) < 1_000_000
     ElementTree.fromstring(svg)

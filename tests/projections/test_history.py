@@ -12,24 +12,24 @@ from hypothesis import strategies as st
 from jobledger.core import commands as c
 from jobledger.core import events as e
 from jobledger.core.codec import Commit
-from jobledger.core.submission import columns
-from jobledger.projections.history import _WORDS, History
-from jobledger.projections.job_view import JobView
+from jobledger.core.policy import Policy
+from jobledger.core.submission import NewTask, TaskSpec, columns
+from jobledger.projections.history import History
+from jobledger.projections.sentences import SENTENCES
 from support.histories import JOB, JobDriver, task
-from support.random_history import T0, Placed, committed, random_history
+from support.random_history import T0, ClockedDriver, Placed, committed, random_history
+from support.views import view_of
 
 
 def history_of(driver: JobDriver, random: Random | None = None) -> History:
     commits = committed(driver, random)
-    view = JobView(JOB)
-    for commit in commits:
-        view.apply(*commit)
+    view = view_of(commits)
     return History(commits, lambda number: view.tasks[number].name)
 
 
 def texts(driver: JobDriver) -> list[str]:
     # how long the driver's tasks take is its own affair
-    return [re.sub(r"in \d+ µs$", "in no time", entry.text) for entry in history_of(driver)]
+    return [re.sub(r"in \d+ µs(?=$|,)", "in no time", entry.text) for entry in history_of(driver)]
 
 
 def test_a_life_in_lines() -> None:
@@ -63,7 +63,7 @@ def test_a_life_in_lines() -> None:
         "task 2 (Leaf) claimed by runner runner-1, attempt 2",
         "task 2 (Leaf) failed for good at attempt 2: KeyError: 'x' and more " + 176 * "y" + "…",
         "job failed of task 2 (Leaf); what is queued is halted",
-        "job retried by user@host: 3 tasks may run again, task 2 (Leaf) after failing",
+        "job retried by user@host: 3 tasks may run again, task 2 (Leaf) afresh",
         "task 2 (Leaf) claimed by runner runner-1, attempt 3",
         "task 2 (Leaf) attempt 3 lost: no sign of life from runner runner-1",
         "job canceled by user@host: enough",
@@ -86,8 +86,72 @@ def test_an_optional_failure_in_lines() -> None:
     driver.fail(2)
     assert texts(driver)[-3:] == [
         "task 2 (Bad) failed at attempt 1; it is optional, the job goes on: ValueError: it broke",
-        "2 tasks (3-4) skipped, because task 2 (Bad) failed",
+        "2 tasks (3-4) skipped, because task 2 (Bad) did not succeed",
         "job completed",
+    ]
+
+
+def test_interventions_in_lines() -> None:
+    second = 1_000_000
+    flaky = TaskSpec("Flaky", 1, 0, "default", 1, policy=Policy(delay=second))
+    roots = [task("Group"), task("Other"), NewTask(flaky, b"", frozenset())]
+    driver = ClockedDriver(*roots, options=e.JobOptions(deadline=T0 + 60 * second))
+    driver.claim()
+    driver.compute(0, task("Leaf"), task("Next", after=[0]), task("Last", after=[1]))
+    driver.claim(2)
+    driver.do(c.ReportProgress(JOB, 3, 1, T0, [e.Progress("", 4, 1), e.Progress("tiles", 9, 0)], "a\nb"))
+    driver.do(c.CancelTask(JOB, "c-1", 3, "ada@host", "too dear", 5 * second))
+    driver.do(c.ReportCanceled(JOB, 3, 1, T0, T0 + 5))
+    driver.do(c.CancelTask(JOB, "c-2", 1, "ada@host"))
+    driver.do(c.ReportFailed(JOB, 1, 1, T0, T0 + 5, e.Error("OSError", "gone")))
+    driver.claim()
+    driver.fail(2)
+    driver.do(c.RetryJob(JOB, "r-1", "bob@host", 3, T0 + 70 * second))
+    driver.now = T0 + 2 * second
+    driver.claim()
+    driver.do(c.ReportReused(JOB, 3, 2, T0, T0, "another-job", 9))
+    driver.now = T0 + 70 * second
+    driver.do(c.ExpireJob(JOB))
+    driver.do(c.DeleteJob(JOB, "d-1", "ada@host", "a mistake"))
+    assert texts(driver) == [
+        "job 'a job' submitted by user@host with 3 root tasks, to be over by 2023-11-14 22:14:20.000Z",
+        "task 0 (Group) claimed by runner runner-1, attempt 1",
+        "task 0 (Group) computed by attempt 1 in no time, submitting 3 subtasks",
+        "2 tasks (1, 3) claimed by runner runner-1, attempt 1",
+        "task 3 (Leaf) attempt 1 runs: 1 of 4, tiles 0 of 9, it displays 'a b'",
+        "cancel of task 3 (Leaf) requested by ada@host: too dear; task 3 (Leaf) told to stop, and stopped after 5.000 s",
+        "2 tasks (4-5) abandoned, because task 3 (Leaf) did not succeed",
+        "task 3 (Leaf) attempt 1 stopped, because it was canceled",
+        "cancel of task 1 (Other) requested by ada@host; task 1 (Other) told to stop",
+        "task 1 (Other) attempt 1 stopped, because it was canceled, failing with OSError: gone",
+        "task 2 (Flaky) claimed by runner runner-1, attempt 1",
+        "task 2 (Flaky) attempt 1 failed, to be retried at 2023-11-14 22:13:21.011Z: ValueError: it broke",
+        (
+            "task 3 (Leaf) retried by bob@host: 3 tasks may run again, 3 tasks (3-5) afresh; "
+            "to be over by 2023-11-14 22:14:30.000Z"
+        ),
+        "task 3 (Leaf) claimed by runner runner-1, attempt 2",
+        "task 3 (Leaf) did not run: the result of task 9 of job another-job was reused",
+        "job failed of its deadline, 2023-11-14 22:14:30.000Z; running tasks are told to stop",
+        "job deleted by ada@host: a mistake",
+    ]
+
+
+def test_canceled_tasks_in_lines() -> None:
+    driver = JobDriver(task("Group"))
+    driver.run(0, task("Leaf"), task("Leaf"))
+    driver.do(c.CancelTask(JOB, "c-1", 1))
+    driver.do(c.CancelTask(JOB, "c-2", 0))
+    driver.do(c.RetryJob(JOB, "r-1"))
+    driver.do(c.CancelJob(JOB, "c-3", "ada@host", "", 0))
+    assert texts(driver)[-7:] == [
+        "cancel of task 1 (Leaf) requested",
+        "task 1 (Leaf) canceled before it ran",
+        "cancel of task 0 (Group) requested",
+        "task 2 (Leaf) canceled with task 0 (Group)",
+        "job canceled",
+        "job retried: 2 tasks may run again, 2 tasks (1-2) afresh",
+        "job canceled by ada@host; running tasks are told, and stopped at once",
     ]
 
 
@@ -127,7 +191,7 @@ def test_a_long_timeline_is_cut_in_the_middle() -> None:
 
 @pytest.mark.parametrize(
     ("microseconds", "said"),
-    [(-5, "0 µs"), (87, "87 µs"), (12_345, "12.3 ms"), (1_234_567, "1.235 s"), (3_600_000_000, "3600 s")],
+    [(-5, "0 µs"), (87, "87 µs"), (12_345, "12.3 ms"), (1_234_567, "1.235 s"), (3_600_000_000, "1 h 0 min")],
 )
 def test_durations_are_told_in_fitting_units(microseconds: int, said: str) -> None:
     event = e.TaskComputed(0, 1, T0, T0 + microseconds)
@@ -137,7 +201,7 @@ def test_durations_are_told_in_fitting_units(microseconds: int, said: str) -> No
 
 
 def test_every_event_has_words() -> None:
-    assert set(_WORDS) == set(e.Event.__args__)
+    assert set(SENTENCES) == set(e.Event.__args__)
 
 
 @given(st.integers(0, 2**32).map(Random))

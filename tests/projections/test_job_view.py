@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -21,42 +20,11 @@ from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.core.submission import columns
 from jobledger.projections.attempts import AttemptOutcome
 from jobledger.projections.job_view import JobView
-from jobledger.projections.tasks import TaskView
 from support.histories import ERROR, JOB, JobDriver, snapshot, submission, task
-from support.random_history import RUNNERS, T0, Placed, committed, random_history
+from support.random_history import RUNNERS, T0, committed, random_history
+from support.views import facts, view_of
 
 START = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
-
-
-def view_of(commits: Iterable[Placed], view: JobView | None = None) -> JobView:
-    view = JobView(JOB) if view is None else view
-    for commit in commits:
-        view.apply(*commit)
-    return view
-
-
-def facts(view: JobView) -> dict[str, Any]:
-    """Everything a reader can see."""
-    properties = [name for name, value in vars(TaskView).items() if isinstance(value, property)]
-    tasks = [
-        {
-            name: (list(value.numbers) if name in ("children", "depends_on") else value)
-            for name in properties
-            for value in (getattr(one, name),)
-        }
-        for one in view.tasks
-    ]
-    names = (
-        "state",
-        "settled",
-        "submitted_at",
-        "updated_at",
-        "settled_at",
-        "tasks_by_state",
-        "error",
-        "canceled",
-    )
-    return {name: getattr(view, name) for name in names} | {"tasks": tasks}
 
 
 randoms = st.integers(0, 2**32).map(Random)
@@ -103,10 +71,17 @@ def test_attempts_are_those_in_the_events(random: Random) -> None:
                 case e.TasksClaimed():
                     for number in _numbers(event.tasks):
                         expected.setdefault(number, []).append([event.runner, "running", None, one.commit.at])
+                case e.TaskProgressed():
+                    expected[event.task][-1][2] = event.started
                 case e.TaskComputed():
                     expected[event.task][-1][1:3] = ["computed", event.started]
+                case e.TaskReused():
+                    expected[event.task][-1][1:3] = ["reused", event.started]
                 case e.AttemptFailed() | e.TaskFailed() | e.OptionalTaskFailed():
                     expected[event.task][-1][1:3] = ["failed", event.started]
+                case e.TaskCanceled():
+                    attempt = expected[event.task][-1]
+                    attempt[1:3] = ["canceled", event.started or attempt[2]]
                 case e.TaskReleased():
                     expected[event.task][-1][1] = "released"
                 case e.LeaseExpired():
@@ -128,33 +103,13 @@ def _us(at: datetime | None) -> int | None:
     return None if at is None else (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-@given(randoms)
-@settings(max_examples=60, deadline=None)
-def test_every_queued_task_says_what_it_waits_for_and_no_other_does(random: Random) -> None:
-    view = view_of(committed(random_history(random)))
-    for one in view.tasks:
-        if one.state is not TaskState.QUEUED:
-            assert one.waiting is None
-        elif view.state in (JobState.FAILED, JobState.CANCELED):
-            assert one.waiting is not None
-            assert one.waiting.startswith("the job is halted")
-        elif one.ready:
-            assert one.waiting is not None
-            assert one.waiting.startswith("ready: waits for a runner")
-            assert all(other.complete for other in one.depends_on)
-        else:
-            assert one.waiting is not None
-            assert one.waiting.startswith("waits for task")
-            assert not all(other.complete for other in one.depends_on)
-
-
 # -- one task at a time -----------------------------------------------------------------------------------------
 
 
 def test_a_task_tells_what_it_is() -> None:
     driver = JobDriver(task("Root", data=b'{"n":3,"name":"x"}', cluster="gpu", retries=2))
     driver.run(0, task("Left"), task("Right", after=[0], optional=True, data=b"7"))
-    root, left, right = view_of(committed(driver)).tasks
+    root, left, right = view_of(driver).tasks
     assert root.id == f"{JOB}/0"
     assert (root.name, root.version, root.cluster, root.max_retries) == ("Root", "v1.0", "gpu", 2)
     assert root.input == b'{"n":3,"name":"x"}'
@@ -183,17 +138,17 @@ def test_an_input_that_is_no_json_is_shown_as_text(data: bytes) -> None:
 
 def test_times_are_aware_utc() -> None:
     driver = JobDriver(task())
-    view = view_of(committed(driver))
+    view = view_of(driver)
     (one,) = view.tasks
     assert view.submitted_at == START + timedelta(milliseconds=1)
     assert view.submitted_at.tzinfo is UTC
     assert (one.claimed_at, one.started_at, one.stopped_at) == (None, None, None)
     driver.claim()
-    view_of(committed(driver), view)
+    view_of(driver, view)
     assert one.claimed_at == START + timedelta(milliseconds=2)
     assert (one.started_at, one.stopped_at, view.settled_at) == (None, None, None)
     driver.do(c.ReportComputed(JOB, 0, 1, T0 + 2_500_000, T0 + 3_000_001))
-    view_of(committed(driver), view)
+    view_of(driver, view)
     assert one.started_at == START + timedelta(seconds=2.5)
     assert one.stopped_at == START + timedelta(seconds=3, microseconds=1)
     assert view.settled_at == view.updated_at == START + timedelta(milliseconds=3)
@@ -204,7 +159,7 @@ def test_a_runner_with_a_broken_clock_does_not_make_the_job_unreadable() -> None
     driver = JobDriver(task())
     driver.claim()
     driver.do(c.ReportComputed(JOB, 0, 1, -(2**62), 2**64 - 1))
-    (one,) = view_of(committed(driver)).tasks
+    (one,) = view_of(driver).tasks
     assert one.started_at is not None
     assert one.started_at.year == 1
     assert one.stopped_at is not None
@@ -214,13 +169,13 @@ def test_a_runner_with_a_broken_clock_does_not_make_the_job_unreadable() -> None
 def test_display_is_the_name_until_the_task_says_otherwise() -> None:
     driver = JobDriver(task("Leaf", retries=1))
     driver.claim()
-    view = view_of(committed(driver))
+    view = view_of(driver)
     assert view.tasks[0].display == "Leaf"
     driver.do(c.ReportFailed(JOB, 0, 1, 1, 2, ERROR, "half of it"))
-    assert view_of(committed(driver), view).tasks[0].display == "half of it"
+    assert view_of(driver, view).tasks[0].display == "half of it"
     driver.claim()
     driver.do(c.ReportComputed(JOB, 0, 2, 3, 4, None, "all\nof it"))
-    assert view_of(committed(driver), view).tasks[0].display == "all\nof it"
+    assert view_of(driver, view).tasks[0].display == "all\nof it"
 
 
 def test_every_attempt_keeps_its_whole_error() -> None:
@@ -229,15 +184,15 @@ def test_every_attempt_keeps_its_whole_error() -> None:
     view = JobView(JOB)
     driver.claim()
     driver.fail(0, error=first)
-    assert view_of(committed(driver), view).tasks[0].error == first
+    assert view_of(driver, view).tasks[0].error == first
     driver.claim()
-    assert view_of(committed(driver), view).tasks[0].error is None  # this one has not failed yet
+    assert view_of(driver, view).tasks[0].error is None  # this one has not failed yet
     driver.release(0)
     driver.claim()
     driver.expire(0)
     driver.claim()
     driver.fail(0)
-    (one,) = view_of(committed(driver), view).tasks
+    (one,) = view_of(driver, view).tasks
     assert [str(attempt) for attempt in one.attempts] == [
         "attempt 1 failed: KeyError: 'x' is\nmissing",
         "attempt 2 released: shutting down",
@@ -259,70 +214,16 @@ def test_the_error_of_the_job_is_gone_once_it_is_retried() -> None:
     driver = JobDriver(task())
     driver.claim()
     driver.fail(0)
-    view = view_of(committed(driver))
+    view = view_of(driver)
     assert view.error is not None
     assert (view.state, view.settled) == (JobState.FAILED, True)
     driver.retry()
-    view_of(committed(driver), view)
+    view_of(driver, view)
     assert facts(view).items() >= {"error": None, "settled": False, "settled_at": None}.items()
     driver.drain()
-    view_of(committed(driver), view)
+    view_of(driver, view)
     assert facts(view).items() >= {"error": None, "state": JobState.COMPLETED}.items()
     assert [attempt.outcome.value for attempt in view.tasks[0].attempts] == ["failed", "computed"]
-
-
-# -- why a task waits -------------------------------------------------------------------------------------------
-
-
-def test_a_ready_task_names_the_runner_it_needs() -> None:
-    driver = JobDriver(task("Leaf", cluster="gpu", retries=1))
-    view = view_of(committed(driver))
-    assert view.tasks[0].waiting == "ready: waits for a runner of cluster 'gpu' with task Leaf v1.0"
-    driver.claim()
-    driver.fail(0)
-    view_of(committed(driver), view)
-    assert view.tasks[0].waiting == (
-        "ready: waits for a runner of cluster 'gpu' with task Leaf v1.0, "
-        "to make attempt 2: the one before failed: ValueError: it broke"
-    )
-
-
-def test_a_dependant_names_what_is_not_complete() -> None:
-    driver = JobDriver(task("Root"))
-    leaves = [task("Leaf") for _ in range(6)]
-    driver.run(0, *leaves, task("Reduce", after=range(6)), task("Last", after=[0]))
-    view = view_of(committed(driver))
-    reduce, last = view.tasks[7:]
-    assert reduce.waiting == (
-        "waits for tasks 1 (Leaf, QUEUED), 2 (Leaf, QUEUED), 3 (Leaf, QUEUED) and 3 more"
-    )
-    assert last.waiting == "waits for task 1 (Leaf, QUEUED)"
-    driver.claim()
-    assert view_of(committed(driver), view).tasks[8].waiting == "waits for task 1 (Leaf, RUNNING)"
-    driver.compute(1, task("Below"))
-    view_of(committed(driver), view)
-    assert last.waiting == "waits for task 1 (Leaf, COMPUTED, its subtasks are not complete)"
-    driver.run(9)
-    view_of(committed(driver), view)
-    assert last.ready
-
-
-def test_a_halted_task_says_who_halted_it() -> None:
-    driver = JobDriver(task("One"), task("Two"))
-    driver.claim()
-    driver.cancel()
-    view = view_of(committed(driver))
-    assert view.tasks[1].waiting == (
-        "the job is halted: it was canceled by user@host (enough). Retry the job to go on"
-    )
-    assert not view.tasks[1].ready
-    driver.fail(0)
-    view_of(committed(driver), view)
-    assert view.tasks[1].waiting == "the job is halted: task 0 (One) failed. Retry the job to go on"
-    driver.retry()
-    view_of(committed(driver), view)
-    assert view.canceled is None
-    assert (view.tasks[1].waiting or "").startswith("ready")
 
 
 # -- all tasks together -----------------------------------------------------------------------------------------
@@ -331,7 +232,7 @@ def test_a_halted_task_says_who_halted_it() -> None:
 def test_tasks_are_a_sequence() -> None:
     driver = JobDriver(task("Root"))
     driver.run(0, *[task("Leaf") for _ in range(5)], task("Other"))
-    view = view_of(committed(driver))
+    view = view_of(driver)
     tasks = view.tasks
     assert len(tasks) == 7
     assert [one.number for one in tasks] == [0, 1, 2, 3, 4, 5, 6]
@@ -427,6 +328,6 @@ def test_a_submission_of_nothing_but_staged_chunks_is_seen() -> None:
     driver.claim()
     driver.stage(0, submission(task("Leaf"), task("Leaf")))
     driver.compute(0)
-    view = view_of(committed(driver))
+    view = view_of(driver)
     assert len(view.tasks) == 3
     assert view.tasks[2].claimed_at is None
