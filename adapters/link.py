@@ -7,15 +7,17 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from jobledger.core.errors import ArgumentError, ServerUnavailable
+from jobledger.core.errors import ArgumentError, ServerAway, ServerUnavailable
 
 from . import protocol as p
+from .clusters import ClusterDirectory
 from .nats.connection import Endpoint, connect
 from .nats.inbox import Inbox
 from .nats.names import Names
@@ -23,6 +25,7 @@ from .nats.names import Names
 log = logging.getLogger(__name__)
 
 Callback = Callable[[Msg], Awaitable[None]]
+T = TypeVar("T")
 
 _FIRST_PAUSE = 0.02  # seconds before the first repetition; doubled up to _LONGEST_PAUSE
 _LONGEST_PAUSE = 0.5
@@ -39,6 +42,7 @@ class Link:
         self._resolve = resolve
         self._name = name
         self.names = names
+        self.clusters = ClusterDirectory(self)
         self._client: Client | None = None
         self._endpoint: Endpoint | None = None
         self._inbox: Inbox | None = None
@@ -131,6 +135,26 @@ class Link:
             pause = min(pause * 2, _LONGEST_PAUSE)
             if not connected:
                 await self._revive(left)
+
+    async def work(self, work: Callable[[Client], Awaitable[T]], *, patience: float) -> T:
+        """Do something with the connection that can be done twice; where the server is away, from the start again.
+
+        Shape:  `work` raises ServerAway where doing it again may help.
+        Units:  `patience` is seconds, for all tries together.
+        Errors: ServerUnavailable when patience is at its end; whatever else `work` raises.
+        """
+        until = time.monotonic() + patience
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await work(self.nc)
+            except ServerAway:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            await self._revive(left)
 
     async def _revive(self, patience: float) -> None:
         """Make sure that there is a server, and a connection to it."""

@@ -2,14 +2,14 @@
 
 | subject (`Names`) | request | reply |
 |---|---|---|
-| `command` | a `core.commands` request, or `FollowJob` | `Reply` |
+| `command` | a `core.commands` request, `FollowJob`, or `ReadResults` | `Reply` |
 | `exchange(runner)` | `Exchange` | `Reply` with `Exchanged` |
 | `heartbeat(runner)` | `Heartbeat` | `Reply` with `HeartbeatSeen` |
 
 A runner's id is unique to its process and start.
 
-The engine also says on the subject `halted`, to all runners, the id of a job that failed or was canceled while tasks of
-it are claimed: those that have not begun are to be given back.
+The engine also says on the subject `halted`, to all runners, as `Halted`, which job, or which tasks of one, were halted
+while they are claimed: what has not begun is to be given back, what runs is to be told where it was canceled.
 
 Every request may be sent again after a lost answer: commands and reports are idempotent, and an exchange that says
 what the runner `holds` gets back what it does not know it was given.
@@ -21,8 +21,21 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from jobledger.core.commands import CancelJob, Report, RetryJob, SubmitJob
+from jobledger.core.commands import (
+    CancelJob,
+    CancelTask,
+    DeleteJob,
+    Report,
+    ReportProgress,
+    RetryJob,
+    SubmitJob,
+)
+from jobledger.core.events import Value
 from jobledger.core.submission import TaskSpec
+
+
+#: the place of a task in the order of its job, first ones smallest: minus its priority, minus its depth, its number
+Order: TypeAlias = tuple[float, int, int]
 
 
 class AttemptRef(NamedTuple):
@@ -48,6 +61,14 @@ class FollowJob(msgspec.Struct, array_like=True, frozen=True, tag=50):
         return status.settled if self.settled else status.version > self.after
 
 
+class ReadResults(msgspec.Struct, array_like=True, frozen=True, tag=51):
+    """What did the tasks return that this one depends on? Answered with `Results`."""
+
+    job_id: str
+    task: int
+    after: int = -1  #: only of tasks above this number: the answer before was not complete
+
+
 class Exchange(msgspec.Struct, array_like=True, frozen=True):
     """A runner reports what it finished and asks for more."""
 
@@ -57,15 +78,32 @@ class Exchange(msgspec.Struct, array_like=True, frozen=True):
     limit: int = 0  #: how many tasks it can take
     wait: float = 0.0  #: seconds to hold the request open while nothing is ready; 0: answer at once
     holds: list[AttemptRef] | None = None  #: after a lost answer: every attempt it knows it has
+    in_order: bool = False  #: it does one task at a time, and wants to know what may come in between
 
 
 class Heartbeat(msgspec.Struct, array_like=True, frozen=True):
     """A sign of life, which extends the runner's lease."""
 
     holds: list[AttemptRef]  #: every attempt it has claimed and not reported
+    running: list[ReportProgress] = []  #: of those, what is new since the sign of life before
 
 
-CommandRequest: TypeAlias = SubmitJob | CancelJob | RetryJob | FollowJob
+CommandRequest: TypeAlias = (
+    SubmitJob | CancelJob | RetryJob | CancelTask | DeleteJob | FollowJob | ReadResults
+)
+
+
+# -- what the engine tells all runners --------------------------------------------------------------------------
+
+
+class Halted(msgspec.Struct, array_like=True, frozen=True):
+    """A job, or some tasks of it, go no further."""
+
+    job_id: str
+    tasks: list[int] | None = None  #: as ranges; None: all
+    canceled: bool = False  #: running ones are told that they are not wanted any more
+    reason: str = ""
+    grace: int = -1  #: µs after which running ones are stopped; -1: never
 
 
 # -- replies ----------------------------------------------------------------------------------------------------
@@ -89,7 +127,7 @@ class Done(msgspec.Struct, array_like=True, frozen=True, tag=3):
 
     position: int  #: of the job's newest commit in the log
     version: int  #: of the job
-    count: int = 0  #: tasks rescheduled by a retry; 1 if this cancel halted the job
+    count: int = 0  #: tasks rescheduled by a retry; those a cancel or a deletion had an effect on
 
 
 class JobStatus(msgspec.Struct, array_like=True, frozen=True, tag=4):
@@ -107,6 +145,7 @@ class ClaimedTask(NamedTuple):
     attempt: int
     spec: int  #: index into `ClaimedJob.specs`
     input: bytes
+    depth: int = 0  #: 0 for root tasks
 
 
 class ClaimedJob(msgspec.Struct, array_like=True, frozen=True):
@@ -116,6 +155,9 @@ class ClaimedJob(msgspec.Struct, array_like=True, frozen=True):
     job_name: str
     specs: list[TaskSpec]
     tasks: list[ClaimedTask]
+    references: list[int] = []  #: numbers of those tasks whose input is the name of an object in the object store
+    trace: str = ""  #: W3C traceparent of the submission
+    force: bool = False  #: results of earlier jobs are not to be reused
 
 
 class RefusedReport(NamedTuple):
@@ -131,14 +173,24 @@ class Exchanged(msgspec.Struct, array_like=True, frozen=True, tag=5):
     jobs: list[ClaimedJob]
     lease: float  #: seconds without a sign of life after which the claims expire
     halted: list[str] = []  #: of the jobs reported on, those of which nothing more is to be begun
+    #: where asked for, of the jobs reported on or handed out: the place of the first task that waits for others
+    waits: dict[str, Order] = {}
 
 
 class HeartbeatSeen(msgspec.Struct, array_like=True, frozen=True, tag=6):
     lost: list[AttemptRef]  #: attempts the runner holds which are over: someone else has them, or nobody may
+    halted: list[Halted] = []  #: what was told on `halted` about what the runner holds: it may not have heard it
+
+
+class Results(msgspec.Struct, array_like=True, frozen=True, tag=7):
+    """What tasks returned, in order of their numbers; those that returned nothing have None."""
+
+    values: list[tuple[int, Value | None]]
+    complete: bool = True  #: ask again after the last one for the others
 
 
 #: what whoever asks gets to see in the end
-Answer: TypeAlias = Refused | Done | JobStatus | Exchanged | HeartbeatSeen
+Answer: TypeAlias = Refused | Done | JobStatus | Exchanged | HeartbeatSeen | Results
 Reply: TypeAlias = Answer | Unavailable
 
 encode = msgspec.msgpack.Encoder().encode
@@ -146,3 +198,4 @@ decode_command = msgspec.msgpack.Decoder(CommandRequest).decode
 decode_exchange = msgspec.msgpack.Decoder(Exchange).decode
 decode_heartbeat = msgspec.msgpack.Decoder(Heartbeat).decode
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
+decode_halted = msgspec.msgpack.Decoder(Halted).decode

@@ -6,15 +6,12 @@ eventsourcing recorders read what is written here, and the other way round.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import nats.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from jobledger.core.codec import (
     NO_PREVIOUS,
@@ -25,15 +22,13 @@ from jobledger.core.codec import (
     digest,
     encode_commit,
 )
-from jobledger.core.errors import DamagedLog, JobLedgerError, ServerUnavailable
+from jobledger.core.errors import DamagedLog, JobLedgerError
 
 from .inbox import Inbox
 from .names import Names
 from .records import RecordError, decode_record, encode_record
+from .stored import stored_messages
 
-READ_BATCH = 512  # messages a direct get may answer at once
-READ_TIMEOUT = 5.0  # seconds without any message of an answer
-_READ_LOOK = 0.25  # seconds between two looks whether the connection still stands
 _WRONG_LAST_SEQUENCE = 10071
 
 
@@ -125,14 +120,16 @@ async def read_job(
     stored: list[StoredCommit] = []
     last = after
     start = after.position + 1 if after is not None else 1
-    async for position, _, payload in _messages(client, names, names.log_subject(job_id), start):
-        last = _follow(job_id, last, position, payload)
+    async for position, _, payload in stored_messages(
+        client, names.log_stream, names.log_subject(job_id), start
+    ):
+        last = continued(job_id, last, position, payload)
         stored.append(last)
     return stored
 
 
-def _follow(job_id: str, last: StoredCommit | None, position: int, payload: bytes) -> StoredCommit:
-    """Check that this message continues the history after `last`."""
+def continued(job_id: str, last: StoredCommit | None, position: int, payload: bytes) -> StoredCommit:
+    """Decode the message at `position` and check that it continues the history after `last`. Errors: DamagedLog."""
     try:
         record = decode_record(payload)
         if record.topic != TOPIC:
@@ -173,58 +170,12 @@ _decode_outline = msgspec.msgpack.Decoder(_Outline).decode
 async def scan(client: Client, names: Names, *, after: int = 0) -> AsyncIterator[ScannedCommit]:
     """Yield every commit of the namespace behind position `after`, in order."""
     skip = len(names.log_subject(""))
-    async for position, subject, payload in _messages(client, names, names.log_subjects, after + 1):
+    async for position, subject, payload in stored_messages(
+        client, names.log_stream, names.log_subjects, after + 1
+    ):
         try:
             settled = _decode_outline(decode_record(payload).state).settled
         except (RecordError, msgspec.MsgspecError):
             yield ScannedCommit(position, subject[skip:], None)
         else:
             yield ScannedCommit(position, subject[skip:], settled)
-
-
-async def _messages(
-    client: Client, names: Names, subject: str, start: int
-) -> AsyncIterator[tuple[int, str, bytes]]:
-    """Yield (position, subject, payload) of the stored messages on `subject` from position `start` on.
-
-    A batched direct get: no consumer to create and forget, one round trip for up to READ_BATCH messages. Any replica
-    may answer, so that the newest commits can be missing: fine for reading, and for the engine too, whose next append
-    is refused if anything was.
-    """
-    arrived: asyncio.Queue[Msg] = asyncio.Queue()
-    inbox = client.new_inbox()
-    if not client.is_connected:
-        raise ServerUnavailable("reading the log: the server is away")
-    subscription = await client.subscribe(inbox, cb=arrived.put)
-    try:
-        while True:
-            request = msgspec.json.encode({"seq": start, "batch": READ_BATCH, "next_by_subj": subject})
-            await client.publish(f"$JS.API.DIRECT.GET.{names.log_stream}", request, reply=inbox)
-            found = 0
-            while True:
-                message = await _next(client, arrived)
-                headers: dict[str, Any] = message.headers or {}
-                status = headers.get("Status")
-                if status is not None:
-                    break
-                found += 1
-                start = int(headers["Nats-Sequence"]) + 1
-                yield start - 1, headers["Nats-Subject"], message.data
-            if status == "503":
-                raise ServerUnavailable(f"the log stream {names.log_stream} does not exist on this server")
-            if status == "404" or (found < READ_BATCH and headers.get("Nats-Num-Pending", "0") == "0"):
-                return
-    finally:
-        await subscription.unsubscribe()
-
-
-async def _next(client: Client, arrived: asyncio.Queue[Msg]) -> Msg:
-    """Return the next message of an answer. Errors: ServerUnavailable when none comes, or the connection breaks."""
-    connections = client.stats["reconnects"]
-    for _ in range(int(READ_TIMEOUT / _READ_LOOK)):
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_READ_LOOK):
-                return await arrived.get()
-        if not client.is_connected or client.stats["reconnects"] != connections:
-            raise ServerUnavailable("reading the log: the connection broke")
-    raise ServerUnavailable(f"reading the log: no answer within {READ_TIMEOUT:g} s")

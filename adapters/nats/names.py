@@ -25,6 +25,7 @@ class Names:
         self.prefix = f"jobledger.{namespace}"
         #: the stream of all commits, one subject per job
         self.log_stream = f"jobledger-{namespace}-log"
+        self.log_prefix = f"{self.prefix}.log"
         self.log_subjects = f"{self.prefix}.log.*"
         #: requests to the engine that owns the namespace
         self.command = f"{self.prefix}.command"
@@ -36,10 +37,29 @@ class Names:
         self.farewell = f"{self.prefix}.farewell"
         #: the engine says here which job was halted, so that runners begin no more of it
         self.halted = f"{self.prefix}.halted"
+        #: questions across jobs, answered by one of the projectors
+        self.query = f"{self.prefix}.query"
+        #: questions to every projector about the view it keeps
+        self.views = f"{self.prefix}.views"
+        #: the stream of what happened to clusters, one subject per cluster
+        self.clusters_stream = f"jobledger-{namespace}-clusters"
+        self.cluster_subjects = f"{self.prefix}.cluster.*"
+        #: the stream of what tasks keep for each other, one subject per key
+        self.cache_stream = f"jobledger-{namespace}-cache"
+        self.cache = f"{self.prefix}.cache"
         #: key-value bucket in which an engine holds its ownership lease
         self.engines_bucket = f"jobledger-{namespace}-engines"
         #: key-value bucket in which an engine notes which jobs are live, so that a restart scans less
         self.checkpoints_bucket = f"jobledger-{namespace}-checkpoints"
+        #: object store bucket of inputs and results too large for a message
+        self.objects_bucket = f"jobledger-{namespace}-objects"
+        #: key-value bucket in which the engine notes which success may be reused for what
+        self.reuse_bucket = f"jobledger-{namespace}-reuse"
+        #: key-value bucket of how far each named subscription has come
+        self.subscriptions_bucket = f"jobledger-{namespace}-subscriptions"
+        #: the stream of what tasks logged and traced, one subject per job: no truth, it is kept for a while
+        self.telemetry_stream = f"jobledger-{namespace}-telemetry"
+        self.telemetry_subjects = f"{self.prefix}.telemetry.*"
 
     # Who speaks is part of the subject, so that a server can be told to let each runner speak only for itself.
 
@@ -51,3 +71,9 @@ class Names:
 
     def log_subject(self, job_id: str) -> str:
         return f"{self.prefix}.log.{job_id}"
+
+    def telemetry_subject(self, job_id: str) -> str:
+        return f"{self.prefix}.telemetry.{job_id}"
+
+    def cluster_subject(self, slug: str) -> str:
+        return f"{self.prefix}.cluster.{slug}"

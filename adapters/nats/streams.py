@@ -6,12 +6,15 @@ a log until the day it is replayed. So settings are checked whenever a stream is
 
 from __future__ import annotations
 
+import nats.errors
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
-from jobledger.core.errors import ServerUnsuitable
+from jobledger.core.errors import ServerAway, ServerUnsuitable
 
+from .asking import JetStreamError, denied, is_denied, jetstream
 from .names import Names
 
 _IN_USE_WITH_OTHER_SETTINGS = 10058
@@ -72,6 +75,25 @@ async def ensure_log(js: JetStreamContext, names: Names, replicas: int = 1) -> N
     Errors: StreamSettingsError, naming the setting that differs.
     """
     await ensure_stream(js, log_settings(names.log_stream, [names.log_subjects], replicas=replicas))
+
+
+async def ensure_beside_log(client: Client, names: Names, wanted: StreamConfig) -> None:
+    """Make another stream of the namespace, held by as many servers as its log, or check the one that exists.
+
+    Errors: StreamSettingsError; ServerAway when no answer comes; ServerUnavailable when this user may not make it.
+    """
+    try:
+        log = await jetstream(client, f"STREAM.INFO.{names.log_stream}", {})
+        wanted.num_replicas = log["config"]["num_replicas"]
+    except JetStreamError:
+        wanted.num_replicas = 1  # there is no log yet
+    complaint = client.last_error
+    try:
+        await ensure_stream(client.jetstream(), wanted)
+    except (nats.errors.Error, OSError) as error:
+        if client.last_error is not complaint and is_denied(client.last_error):
+            raise denied(client.last_error) from error
+        raise ServerAway(f"stream {wanted.name!r} was not made: {error or type(error).__name__}") from error
 
 
 async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> None:

@@ -26,6 +26,10 @@ class Backlog:
     def is_full(self) -> bool:
         return self._bytes >= _FULL
 
+    @property
+    def is_empty(self) -> bool:
+        return self._arrived.empty()
+
     def put(self, message: Message) -> None:
         with self._lock:
             self._bytes += len(message.payload) + _OVERHEAD

@@ -22,6 +22,7 @@ from .backlog import Backlog
 from .bridge import Link
 from .errors import STREAM_NOT_FOUND
 from .messages import Message
+from .shortcut import divert
 
 _log = logging.getLogger(__name__)
 _BATCH = 2000  # messages asked for and not yet received, at most; renewed when half of them have come
@@ -97,6 +98,7 @@ class Follower:
         )
         # no limit of its own: what can come is limited by what was asked for
         subscription = await nc.subscribe(f"{inbox}.*", cb=self._receive, pending_bytes_limit=0)
+        end_diversion = divert(nc, subscription, self._take)
         try:
             self._heard = asyncio.get_running_loop().time()
             while not self._broken:
@@ -107,6 +109,7 @@ class Follower:
                 if self._coming and asyncio.get_running_loop().time() - self._heard > 3 * HEARTBEAT:
                     break
         finally:
+            end_diversion()
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
                 if nc.is_connected:  # if not, the server drops it in time
@@ -133,20 +136,26 @@ class Follower:
         return self._backlog.paused and self._backlog.is_full
 
     async def _receive(self, msg: Msg) -> None:
+        if msg.reply.startswith("$JS.ACK."):
+            self._take(msg.subject.encode(), msg.reply.encode(), msg.data)
+        elif not self._broken:
+            self._heard = asyncio.get_running_loop().time()
+            self._heed(msg.headers or {})
+
+    def _take(self, subject: bytes, reply: bytes, payload: bytes) -> None:
         if self._broken:
             return
         self._heard = asyncio.get_running_loop().time()
-        if not msg.reply.startswith("$JS.ACK."):
-            self._heed(msg.headers or {})
-            return
-        # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<position>.<number>.<time>.<pending>
-        *_, position, number, _, _ = msg.reply.split(".")[: 9 if msg.reply.count(".") == 8 else 11]
-        if int(number) != self._received + 1:
+        # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<position>.<number>.<time>.<pending>[.<token>]
+        parts = reply.split(b".")
+        first = 5 if len(parts) == 9 else 7
+        position, number = int(parts[first]), int(parts[first + 1])
+        if number != self._received + 1:
             self._break()
             return
-        self._received += 1
-        self._position = int(position)
-        self._backlog.put(Message(self._position, msg.subject, msg.data))
+        self._received = number
+        self._position = position
+        self._backlog.put(Message(position, subject.decode(), payload))
         self._coming -= 1
         if self._coming == _BATCH // 2:
             self._wake.set()

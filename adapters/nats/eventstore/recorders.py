@@ -12,7 +12,6 @@ from eventsourcing.persistence import (
     DataError,
     Notification,
     StoredEvent,
-    Subscription,
 )
 
 from ..records import encode_record
@@ -135,9 +134,7 @@ class JetStreamApplicationRecorder(JetStreamAggregateRecorder, ApplicationRecord
     def max_notification_id(self) -> int | None:
         return self._stream.end() or None
 
-    def subscribe(
-        self, gt: int | None = None, topics: Sequence[str] = ()
-    ) -> Subscription[JetStreamApplicationRecorder]:
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> JetStreamSubscription:
         return JetStreamSubscription(self, self._stream, self._all_events, gt=gt, topics=topics)
 
     def notification(self, message: Message) -> Notification:

@@ -42,6 +42,11 @@ class JetStreamSubscription(Subscription["JetStreamApplicationRecorder"]):
         self._following = self._bridge.start(self._follower.run())
         self._following.add_done_callback(partial(_end, self._backlog))
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the next notification is here already: taking it will not block."""
+        return not self._backlog.is_empty
+
     def stop(self) -> None:
         super().stop()
         self._following.cancel()

@@ -55,6 +55,8 @@ def id_of(token: str) -> UUID | str:
     Errors: DataError when no id has it.
     """
     originator_id: UUID | str
+    if _PLAIN.fullmatch(token) and len(token) <= _LONGEST:
+        return token
     try:
         if token.startswith("="):
             originator_id = UUID(hex=token[1:])
