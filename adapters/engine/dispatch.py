@@ -1,6 +1,7 @@
 """Which live jobs have a task ready for whom, and which runners wait for one.
 
-Jobs with ready tasks of one kind take turns, so that a job of 100,000 tasks does not hold up one of three.
+The most urgent kinds come first. Jobs with ready tasks of one kind take turns, so that a job of 100,000 tasks does not
+hold up one of three.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ import asyncio
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from jobledger.core.lifecycle import HALTED
+from jobledger.core.graph import READY
 from jobledger.core.submission import TaskSpec
 from jobledger.core.task import TaskIdentifier
 
 from .live import LiveJob, SpecKey
+from .slots import Slots
 
 
 class Capability(NamedTuple):
@@ -46,7 +48,8 @@ class Waiter:
 class Dispatcher:
     """The index of ready tasks over all live jobs."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
         self._ready: dict[SpecKey, dict[str, LiveJob]] = {}
         self._covered: dict[Capability, list[SpecKey]] = {}  #: cache, dropped whenever a new kind shows up
         self._waiters: dict[str, Waiter] = {}
@@ -54,7 +57,9 @@ class Dispatcher:
 
     def refresh(self, live: LiveJob) -> None:
         """List the job where it has ready tasks now, and nowhere else."""
-        keys = set() if live.dead else _ready_keys(live)
+        keys = (
+            set() if live.dead or live.halted else {_key(live.job.specs[i]) for i in self._ready_specs(live)}
+        )
         for key in live.keys - keys:
             self._ready[key].pop(live.job.id, None)
         for key in keys - live.keys:
@@ -73,7 +78,10 @@ class Dispatcher:
         live.keys = set()
 
     def jobs_for(self, capability: Capability) -> Iterator[tuple[LiveJob, list[int]]]:
-        """Yield the jobs with a ready task for this runner, each with the kinds it may take, and let them take turns."""
+        """Yield the jobs with a ready task for this runner, each with the kinds it may take, and let them take turns.
+
+        A job comes once for each priority it has, the highest first.
+        """
         for key in self._keys(capability):
             jobs = self._ready[key]
             for job_id in list(jobs):
@@ -81,12 +89,29 @@ class Dispatcher:
                 if live is None:
                     continue
                 jobs[job_id] = live  # to the end of the queue
-                yield live, [i for i, spec in enumerate(live.job.specs) if capability.covers(_key(spec))]
+                yield (
+                    live,
+                    [i for i in self._ready_specs(live) if self._fits(live.job.specs[i], key, capability)],
+                )
+
+    def _fits(self, spec: TaskSpec, key: SpecKey, capability: Capability) -> bool:
+        own = _key(spec)
+        return own.priority == key.priority and capability.covers(own)
+
+    def _ready_specs(self, live: LiveJob) -> list[int]:
+        """Return the kinds of which a task is ready and may run: there is a slot where their number is limited."""
+        ready = live.job.graph.ready_specs()
+        left = self._slots.left(live)
+        if not left:
+            return list(ready)
+        return [spec for spec in ready if left.get(live.job.specs[spec].asked.key, 1) > 0]
 
     def _keys(self, capability: Capability) -> list[SpecKey]:
         keys = self._covered.get(capability)
         if keys is None:
-            keys = self._covered[capability] = [key for key in self._ready if capability.covers(key)]
+            keys = [key for key in self._ready if capability.covers(key)]
+            keys.sort(key=lambda key: -key.priority)
+            self._covered[capability] = keys
         return keys
 
     # -- waiting runners ------------------------------------------------------------------------------------------
@@ -126,7 +151,7 @@ class Dispatcher:
             for key in self._keys(waiter.capability):
                 for job_id, live in self._ready[key].items():
                     # an upper bound of what is ready keeps one task from waking every runner there is
-                    if promised.get(job_id, 0) < live.job.graph.ready.count(1):
+                    if promised.get(job_id, 0) < live.job.graph.ready.count(READY):
                         promised[job_id] = promised.get(job_id, 0) + waiter.limit
                         waiter.answer(True)
                         break
@@ -135,10 +160,4 @@ class Dispatcher:
 
 
 def _key(spec: TaskSpec) -> SpecKey:
-    return SpecKey(spec.cluster, spec.name, spec.major, spec.minor)
-
-
-def _ready_keys(live: LiveJob) -> set[SpecKey]:
-    if live.job.state in HALTED:
-        return set()
-    return {_key(live.job.specs[index]) for index in live.job.graph.ready_specs()}
+    return SpecKey(spec.cluster, spec.name, spec.major, spec.minor, spec.asked.priority)

@@ -11,10 +11,10 @@ from nats.aio.msg import Msg
 from jobledger.core import commands as c
 from jobledger.core.decisions import Refusal
 from jobledger.core.errors import DamagedLog
-from jobledger.core.lifecycle import HALTED
 from jobledger.core.task import TaskIdentifier
 
 from .. import protocol as p
+from . import halts
 from .dispatch import Capability, Waiter
 from .ledger import Ledger
 from .live import LiveJob
@@ -55,11 +55,14 @@ class Exchanges:
             waiter = Waiter(runner, capability, request.limit)
             if await ledger.dispatcher.wait(waiter, request.wait):
                 jobs = self._claim(runner, capability, request.limit, touched)
+        waits = _waits(touched) if request.in_order else {}
         for live in touched.values():
             await live.written()
+        if any(spec.asked.reuse for job in jobs for spec in job.specs):
+            await ledger.aftermath.noted()
         ledger.leases.extend(runner)
-        halted = [job_id for job_id, live in touched.items() if live.job.state in HALTED]
-        return p.Exchanged(refused, jobs, ledger.leases.length, halted)
+        halted = [job_id for job_id, live in touched.items() if live.halted]
+        return p.Exchanged(refused, jobs, ledger.leases.length, halted, waits)
 
     async def _take_reports(
         self, runner: str, request: p.Exchange, touched: Touched
@@ -78,7 +81,7 @@ class Exchanges:
         if refused:
             log.warning("%d reports of runner %s refused: %s", len(refused), runner, refused[0].message)
         for live in touched.values():
-            ledger.dispatcher.refresh(live)
+            ledger.refresh(live)
         return refused
 
     def _hand_out_again(self, runner: str, request: p.Exchange, touched: Touched) -> list[p.ClaimedJob]:
@@ -98,7 +101,7 @@ class Exchanges:
                 for task in missing[fitting:]:
                     release = c.ReleaseTask(live.job.id, task, attempt[task], "its hand-out was lost")
                     self._ledger.apply(live, release)
-                jobs.append(_hand_out(live, missing[:fitting]))
+                jobs.append(hand_out(live, missing[:fitting]))
                 room -= _weight(live, missing[:fitting])
         return jobs
 
@@ -110,17 +113,18 @@ class Exchanges:
         if limit <= 0:
             return jobs
         for live, specs in ledger.dispatcher.jobs_for(capability):
-            tasks = live.job.graph.next_ready(specs, limit)
+            slots = ledger.slots.left(live)
+            tasks = live.job.graph.next_ready(specs, limit, slots)
             fitting = _fitting(live, tasks, room)
-            claim = c.ClaimTasks(live.job.id, runner, specs, fitting)
+            claim = c.ClaimTasks(live.job.id, runner, specs, fitting, slots)
             if fitting and ledger.apply(live, claim):
                 claimed = tasks[:fitting]
-                jobs.append(_hand_out(live, claimed))
+                jobs.append(hand_out(live, claimed))
                 limit -= len(claimed)
                 room -= _weight(live, claimed)
                 touched[live.job.id] = live
                 ledger.leases.claimed(runner, live)
-            ledger.dispatcher.refresh(live)
+            ledger.refresh(live)
             if limit <= 0 or room <= 0:
                 break  # before the next job is moved to the end of its queue
         return jobs
@@ -135,7 +139,7 @@ class Exchanges:
                 reason = "its runner was gone when it was handed out"
                 with contextlib.suppress(Refusal):
                     self._ledger.apply(live, c.ReleaseTask(job.job_id, claimed.task, claimed.attempt, reason))
-            self._ledger.dispatcher.refresh(live)
+            self._ledger.refresh(live)
 
     # -- signs of life --------------------------------------------------------------------------------------------
 
@@ -145,6 +149,7 @@ class Exchanges:
         leases = self._ledger.leases
         leases.extend(runner)
         lost = []
+        held: dict[str, tuple[LiveJob, list[p.AttemptRef]]] = {}
         for ref in request.holds:
             try:
                 live = await self._ledger.find(ref.job_id)
@@ -152,9 +157,14 @@ class Exchanges:
                 live = None
             if live is not None and _holds(live, runner, ref):
                 leases.claimed(runner, live)
+                held.setdefault(ref.job_id, (live, []))[1].append(ref)
             else:
                 lost.append(ref)
-        return p.HeartbeatSeen(lost)
+        for report in request.running:
+            if report.job_id in held:
+                with contextlib.suppress(Refusal):  # it ended meanwhile
+                    self._ledger.apply(held[report.job_id][0], report)
+        return p.HeartbeatSeen(lost, [h for live, refs in held.values() for h in halts.reminders(live, refs)])
 
     async def expire_leases(self) -> None:
         """Take their tasks from runners that fall silent, for ever."""
@@ -168,7 +178,7 @@ class Exchanges:
                     log.warning("runner %s is lost with %d tasks of job %s", runner, len(tasks), live.job.id)
                     for task in tasks:
                         ledger.apply(live, c.ExpireLease(live.job.id, task, live.job.attempt[task]))
-                    ledger.dispatcher.refresh(live)
+                    ledger.refresh(live)
 
 
 def speaker(message: Msg) -> str:
@@ -178,6 +188,11 @@ def speaker(message: Msg) -> str:
 
 def _holds(live: LiveJob, runner: str, ref: p.AttemptRef) -> bool:
     return live.job.claimed_by.get(ref.task) == runner and live.job.attempt[ref.task] == ref.attempt
+
+
+def _waits(touched: Touched) -> dict[str, p.Order]:
+    found = ((job_id, live.waits.first(live.job)) for job_id, live in touched.items())
+    return {job_id: first for job_id, first in found if first is not None}
 
 
 def _weight(live: LiveJob, tasks: list[int]) -> int:
@@ -194,16 +209,22 @@ def _fitting(live: LiveJob, tasks: list[int], room: int) -> int:
     return len(tasks)
 
 
-def _hand_out(live: LiveJob, tasks: list[int]) -> p.ClaimedJob:
+def hand_out(live: LiveJob, tasks: list[int]) -> p.ClaimedJob:
     job = live.job
     kinds = sorted({job.graph.spec[task] for task in tasks})
     index = {kind: i for i, kind in enumerate(kinds)}
+    graph = job.graph
     return p.ClaimedJob(
         job.id,
         job.name,
         [job.specs[kind] for kind in kinds],
         [
-            p.ClaimedTask(task, job.attempt[task], index[job.graph.spec[task]], job.inputs[task])
+            p.ClaimedTask(
+                task, job.attempt[task], index[graph.spec[task]], job.inputs[task], graph.depth[task]
+            )
             for task in tasks
         ],
+        [task for task in tasks if task in job.references] if job.references else [],
+        job.options.trace,
+        job.options.force,
     )

@@ -13,22 +13,25 @@ from collections.abc import Awaitable, Iterable
 
 from nats.aio.client import Client
 
-from jobledger.core.commands import Command
+from jobledger.core.commands import Command, ExpireJob
 from jobledger.core.decisions import Refusal, decide
 from jobledger.core.errors import DamagedLog, JobLedgerError
 from jobledger.core.events import Event
 from jobledger.core.job import evolve
-from jobledger.core.lifecycle import HALTED
 
 from ..nats.log import LogWriter
 from ..nats.names import Names
-from ..protocol import JobStatus
+from ..protocol import JobStatus, encode
+from . import halts
+from .aftermath import Aftermath
 from .commits import Committer
 from .dispatch import Dispatcher
 from .followers import Followers
 from .jobs import LiveJobs
 from .leases import Leases
 from .live import LiveJob
+from .slots import Slots
+from .timers import Timers
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +46,10 @@ class Ledger:
         self._names = names
         self._log = LogWriter(client, names)
         self.jobs = LiveJobs(client, names)
-        self.dispatcher = Dispatcher()
+        self.slots = Slots()
+        self.dispatcher = Dispatcher(self.slots)
+        self.aftermath = Aftermath(client, names)
+        self._timers = Timers(_now, self._alarmed)
         self.leases = Leases(lease, time.monotonic)
         self.followers = Followers()
         self._committer = Committer(
@@ -88,7 +94,7 @@ class Ledger:
             if live is not None:
                 for runner in set(live.job.claimed_by.values()):
                     self.leases.claimed(runner, live)
-                self.dispatcher.refresh(live)
+                self.refresh(live)
         return live
 
     async def existing(self, job_id: str) -> LiveJob:
@@ -99,11 +105,11 @@ class Ledger:
         return live
 
     def apply(self, live: LiveJob, command: Command) -> list[Event]:
-        """Decide, apply, and have it written. Whoever calls `refresh`es the dispatcher when it has applied all.
+        """Decide, apply, and have it written. Whoever calls `refresh`es when it has applied all.
 
         Errors: Refusal; the job is then as it was.
         """
-        now = time.time_ns() // 1000
+        now = _now()
         events = decide(live.job, command, now)
         if events:
             if not live.decisions:
@@ -114,33 +120,55 @@ class Ledger:
             except Exception as error:
                 self._committer.abandon(live, f"{type(command).__name__} could not be applied: {error}")
                 raise
+            if len(live.job.reuse_keys) > live.reuse_keys_seen:
+                live.note_reusable(events)
             self._committer.add(live, events)
         return events
+
+    def refresh(self, live: LiveJob) -> None:
+        """After a change: list what of the job is ready, and set its alarm. Others may get slots it has left."""
+        if live.dead:
+            self._unlist(live)
+            return
+        live.job.graph.wake(_now())
+        for other in self.slots.refresh(live):
+            self.dispatcher.refresh(other)
+        self.dispatcher.refresh(live)
+        self._timers.set(live)
 
     def settle(self, live: LiveJob) -> JobStatus:
         """Forget a job that is settled in the log, but for its status."""
         status = live.status
-        self.dispatcher.forget(live)
+        self._unlist(live)
         self.jobs.settle(live, status)
         return status
+
+    def _unlist(self, live: LiveJob) -> None:
+        self._timers.clear(live)
+        self.dispatcher.forget(live)
+        for other in self.slots.forget(live):
+            self.dispatcher.refresh(other)
+
+    def _alarmed(self, live: LiveJob) -> None:
+        """A task of the job is due, or its deadline has come."""
+        self.apply(live, ExpireJob(live.job.id))
+        self.refresh(live)
 
     # -- what the log says ----------------------------------------------------------------------------------------
 
     def _written(self, live: LiveJob) -> None:
         self.followers.tell(live.job.id, live.status)
-        self._tell_halt(live)
+        for other in self.slots.refresh(live):
+            self.dispatcher.refresh(other)
+        for notice in halts.news(live):
+            self._background.run(self._client.publish(self._names.halted, encode(notice)))
+        if live.reusable and live.idle:
+            self.aftermath.written(live)
         if live.settled:
             self.settle(live)
 
-    def _tell_halt(self, live: LiveJob) -> None:
-        """Tell runners once of a job that was halted while they have tasks of it: some may not have begun."""
-        halted = live.job.state in HALTED
-        if halted and not live.halt_told and live.job.claimed_by:
-            self._background.run(self._client.publish(self._names.halted, live.job.id.encode()))
-        live.halt_told = halted
-
     def _not_written(self, live: LiveJob, reason: str) -> None:
-        self.dispatcher.forget(live)
+        self._unlist(live)
         self.jobs.forget(live)
         if not self._closed:
             self._background.run(self._reload(live.job.id))
@@ -152,14 +180,26 @@ class Ledger:
                 live = await self.find(job_id)
             except DamagedLog as error:
                 log.error("%s", error)
+                self._free_slots(job_id)
                 return
             except JobLedgerError as error:
                 log.warning("job %s cannot be read yet: %s", job_id, error)
                 await asyncio.sleep(_PAUSE)
             else:
-                if live is not None and live.idle:
+                if live is None:
+                    self._free_slots(job_id)
+                elif live.idle:
                     self._written(live)  # what was in doubt may be in the log
                 return
+
+    def _free_slots(self, job_id: str) -> None:
+        """The job does not come back."""
+        for other in self.slots.free(job_id):
+            self.dispatcher.refresh(other)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
 
 
 class Background:

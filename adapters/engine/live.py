@@ -7,20 +7,23 @@ from collections import deque
 from typing import NamedTuple
 
 from jobledger.core.codec import NO_PREVIOUS
-from jobledger.core.events import Event
+from jobledger.core.events import CancelRequested, Event, TaskComputed
 from jobledger.core.job import Job
+from jobledger.core.lifecycle import HALTED
 
 from ..nats.log import StoredCommit
-from ..protocol import JobStatus
+from ..protocol import Halted, JobStatus
+from .waits import Waits
 
 
 class SpecKey(NamedTuple):
-    """What a runner must offer to run a task of one kind."""
+    """What a runner must offer to run a task of one kind, and how urgent it is."""
 
     cluster: str
     name: str
     major: int
     minor: int
+    priority: int
 
 
 class LiveJob:
@@ -45,7 +48,15 @@ class LiveJob:
             deque()
         )  #: who waits for how many to be durable
         self.keys: set[SpecKey] = set()  #: where the dispatcher lists this job
-        self.halt_told = False  #: runners were told to begin no more of it
+        self.halt_told: Halted | None = None  #: what runners were told when it was halted
+        self.requests_told: dict[int, CancelRequested] = {}  #: what runners were told of tasks
+        self.reusable: set[int] = set(
+            job.reuse_keys
+        )  #: tasks whose success is to be noted once they are complete
+        self.reuse_keys_seen = len(job.reuse_keys)
+        self.waits = Waits()
+        self.alarm: asyncio.TimerHandle | None = None  #: when to look at it again; see `Timers`
+        self.alarm_at: int | None = None
         self.dead = False  #: thrown away: whoever still holds it must ask for the job again
 
     def written(self) -> asyncio.Future[None]:
@@ -57,10 +68,22 @@ class LiveJob:
             self.waiting.append((self.decided, future))
         return future
 
+    def note_reusable(self, events: list[Event]) -> None:
+        """Some of these events say by which key their task can be found later."""
+        self.reuse_keys_seen = len(self.job.reuse_keys)
+        for event in events:
+            if isinstance(event, TaskComputed) and event.reuse_key is not None:
+                self.reusable.add(event.task)
+
     @property
     def idle(self) -> bool:
         """Whether everything decided is in the log."""
         return self.durable == self.decided
+
+    @property
+    def halted(self) -> bool:
+        """Whether none of its tasks may be claimed, whatever is queued."""
+        return self.job.state in HALTED
 
     @property
     def settled(self) -> bool:

@@ -44,8 +44,9 @@ class Engine:
         self._names = names
         self._id = engine_id
         self._ledger = Ledger(client, names, engine_id=engine_id, lease=lease)
-        self._commands = Commands(self._ledger)
-        self._exchanges = Exchanges(self._ledger, room=int(client.max_payload * CLAIM_SHARE))
+        room = int(client.max_payload * CLAIM_SHARE)
+        self._commands = Commands(self._ledger, room=room)
+        self._exchanges = Exchanges(self._ledger, room=room)
         self._bounces = client.new_inbox()
         self._recent: OrderedDict[str, list[p.ClaimedJob]] = OrderedDict()  #: answers that may yet bounce
         self._handed_out = 0

@@ -1,0 +1,135 @@
+"""Which slots are free: those of tasks that have ended, in another job only once the log says so."""
+
+from __future__ import annotations
+
+from jobledger.adapters.engine.live import LiveJob
+from jobledger.adapters.engine.slots import Slots
+from jobledger.core import events as e
+from jobledger.core.job import Job, evolve
+from support.histories import submission, task
+
+KEY = "door"
+
+
+class Counted:
+    """A job with tasks under the key, as the engine holds it."""
+
+    def __init__(self, slots: Slots, name: str, *, limit: int = 1) -> None:
+        self.slots = slots
+        self.live = LiveJob(Job(name))
+        self.decide(e.JobSubmitted("a job", submission(*[task(key=KEY, limit=limit) for _ in range(4)])))
+        self.write()
+
+    def decide(self, event: e.Event) -> list[str]:
+        evolve(self.live.job, event, 1)
+        self.live.decided += 1
+        return self.refresh()
+
+    def claim(self, number: int) -> list[str]:
+        return self.decide(e.TasksClaimed("runner", 1, [number, number + 1]))
+
+    def end(self, number: int) -> list[str]:
+        return self.decide(e.TaskComputed(number, 1, 1, 2))
+
+    def write(self, decisions: int = 99) -> list[str]:
+        self.live.durable = min(self.live.decided, self.live.durable + decisions)
+        return self.refresh()
+
+    def refresh(self) -> list[str]:
+        return [other.job.id for other in self.slots.refresh(self.live)]
+
+    def read_again(self) -> None:
+        """As after an append that failed: only the claims of this test were written."""
+        self.live.dead = True
+        assert self.slots.forget(self.live) == []
+        self.live = LiveJob(self.live.job)
+
+    @property
+    def left(self) -> int:
+        return self.slots.left(self.live)[KEY]
+
+
+def two_jobs(*, limit: int = 1) -> tuple[Counted, Counted]:
+    slots = Slots()
+    return Counted(slots, "one", limit=limit), Counted(slots, "two", limit=limit)
+
+
+def test_what_is_claimed_in_one_job_is_missing_in_the_other_at_once() -> None:
+    one, two = two_jobs(limit=3)
+    one.claim(0)
+    assert (one.left, two.left) == (2, 2)
+
+
+def test_what_ended_makes_room_in_its_own_job_at_once_and_in_others_when_the_log_says_so() -> None:
+    one, two = two_jobs()
+    one.claim(0)
+    one.write()
+    assert one.end(0) == []
+    assert (one.left, two.left) == (1, 0)
+    assert one.write() == ["two"]
+    assert (one.left, two.left) == (1, 1)
+
+
+def test_a_job_that_never_rests_gives_back_what_is_written() -> None:
+    one, two = two_jobs(limit=2)
+    one.claim(0)
+    one.claim(1)
+    one.end(0)
+    one.end(1)
+    assert two.left == 0
+    one.write(3)  # both claims, and the first end
+    assert two.left == 1
+    one.claim(2)
+    assert two.left == 1
+    one.write()
+    assert two.left == 1
+
+
+def test_a_job_that_is_read_again_keeps_its_slots_until_then() -> None:
+    one, two = two_jobs()
+    one.claim(0)
+    one.write()
+    one.read_again()
+    assert two.left == 0
+    one.refresh()
+    one.end(0)
+    assert two.left == 0
+    one.write()
+    assert two.left == 1
+
+
+def test_what_was_thrown_away_says_nothing_about_the_job_that_took_its_place() -> None:
+    one, two = two_jobs()
+    one.claim(0)
+    thrown_away = one.live
+    one.read_again()
+    one.refresh()
+    one.slots.forget(thrown_away)
+    two.claim(0)
+    two.write()
+    assert two.end(0) == []
+    assert two.write() == ["one"]
+
+
+def test_a_job_that_does_not_come_back_keeps_nothing() -> None:
+    one, two = two_jobs()
+    one.claim(0)
+    one.read_again()
+    assert [live.job.id for live in one.slots.free("one")] == ["two"]
+    assert two.left == 1
+
+
+def test_a_job_that_settled_keeps_nothing() -> None:
+    one, two = two_jobs()
+    one.claim(0)
+    one.end(0)
+    one.write()
+    assert one.slots.forget(one.live) == []  # it had given everything back
+    assert two.left == 1
+
+
+def test_the_smallest_limit_of_a_key_counts() -> None:
+    slots = Slots()
+    one, two = Counted(slots, "one", limit=3), Counted(slots, "two", limit=2)
+    one.claim(0)
+    assert (one.left, two.left) == (2, 1)
