@@ -12,10 +12,13 @@ class Alarm:
     def __init__(self) -> None:
         self._rung = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def now(self) -> float:
-        return asyncio.get_running_loop().time()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop.time()
 
     def ring(self) -> None:
         """Wake up."""

@@ -2,35 +2,69 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from jobledger.core import ranges
+from jobledger.core.commands import ReportProgress
 from jobledger.core.submission import TaskSpec
 
-from ..protocol import AttemptRef, ClaimedJob
+from ..protocol import AttemptRef, ClaimedJob, Halted
+
+if TYPE_CHECKING:
+    from .context import RunningContext
 
 #: job id, task, attempt: an `AttemptRef`, as the plain tuple that is quicker to make a thousand times
 Key: TypeAlias = tuple[str, int, int]
+#: which of the ready tasks of a job is first: the least one
+Order: TypeAlias = tuple[float, int, int]
+
+
+class Cause(Enum):
+    """Who wants an attempt to stop."""
+
+    TASK = "its task was canceled"
+    JOB = "its job was canceled"
+    TIME_LIMIT = "its time limit has passed"
+    LOST = "the attempt is over for the engine: another runner may run the task"
+
+
+class Notice(NamedTuple):
+    """What an attempt that is to stop was told."""
+
+    cause: Cause
+    reason: str
+    stop_at: float = math.inf  #: when it is stopped by force, by time.monotonic
+
+
+def order_of(spec: TaskSpec, depth: int, task: int) -> Order:
+    """Return the place of a task among the ready ones of its job."""
+    return (-spec.asked.priority, -depth, task)
 
 
 class Assignment:
     """One attempt of one task: claimed by this runner, and not over until its last report is in the log."""
 
-    __slots__ = (
-        "attempt",
-        "failed",
-        "input",
-        "job_id",
-        "job_name",
-        "lost",
-        "refusals",
-        "reports",
-        "spec",
-        "started",
-        "stopped",
-        "submits",
-        "task",
-    )
+    # What most attempts never have is not set in each of them: they are made by the thousand.
+    by_reference = False  #: the input is the name of an object in the object store
+    trace = ""  #: W3C traceparent of the job's submission
+    force = False  #: results of earlier jobs are not to be reused
+    began = math.inf  #: by time.monotonic
+    started = 0  #: µs since 1970 UTC; 0 until a worker takes it
+    stopped = 0  #: µs since 1970 UTC
+    #: encoded, in the order in which to send them, one after another's answer
+    reports: list[bytes] = []
+    submits = False  #: whether the reports carry subtasks
+    refusals = 0  #: how often the engine refused the whole exchange that its report made up
+    failed = False  #: the attempt ended with an error
+    lost = False  #: the attempt is over for the engine: whatever comes of it is not wanted
+    notice: Notice | None = None  #: it is to stop
+    mercy = math.inf  #: it was stopped by force, and is left behind if it has not ended by then
+    context: RunningContext | None = None  #: while a worker runs it
+    told: ReportProgress | None = None  #: the last news of it that the engine has
 
     def __init__(
         self,
@@ -40,6 +74,7 @@ class Assignment:
         attempt: int,
         spec: TaskSpec,
         input: bytes,  # noqa: A002
+        depth: int = 0,
     ) -> None:
         self.job_id = job_id
         self.job_name = job_name
@@ -47,18 +82,22 @@ class Assignment:
         self.attempt = attempt
         self.spec = spec
         self.input = input
-        self.started = 0  #: µs since 1970 UTC; 0 until a worker takes it
-        self.stopped = 0  #: µs since 1970 UTC
-        #: encoded, in the order in which to send them, one after another's answer
-        self.reports: list[bytes] = []
-        self.submits = False  #: whether the reports carry subtasks
-        self.refusals = 0  #: how often the engine refused the whole exchange that its report made up
-        self.failed = False  #: the attempt ended with an error
-        self.lost = False  #: the attempt is over for the engine: whatever comes of it is not wanted
+        self.depth = depth
+        self.key: Key = (job_id, task, attempt)
 
     @property
-    def key(self) -> Key:
-        return (self.job_id, self.task, self.attempt)
+    def order(self) -> Order:
+        """Its place among the ready tasks of its job: as the engine has it, so that both agree."""
+        return order_of(self.spec, self.depth, self.task)
+
+    def notify(self, notice: Notice) -> None:
+        """The attempt is to stop. What it was told first stays, but for what is more precise or earlier."""
+        before = self.notice
+        if before is not None:
+            cause = Cause.TASK if notice.cause is Cause.TASK else before.cause
+            stop_at = min(before.stop_at, notice.stop_at)
+            notice = Notice(cause, before.reason or notice.reason, stop_at)
+        self.notice = notice
 
     def __repr__(self) -> str:
         return f"attempt {self.attempt} of task {self.task} ({self.spec.name}) of job {self.job_id}"
@@ -94,19 +133,25 @@ class Assignments:
         new = []
         for job in jobs:
             job_id, name, specs = job.job_id, job.job_name, job.specs
-            for task, attempt, spec, data in job.tasks:
+            references = frozenset(job.references)
+            special = bool(references or job.trace or job.force)
+            for task, attempt, spec, data, depth in job.tasks:
                 key = (job_id, task, attempt)
                 if key not in held and key not in settled:
-                    held[key] = assignment = Assignment(job_id, name, task, attempt, specs[spec], data)
+                    held[key] = assignment = Assignment(job_id, name, task, attempt, specs[spec], data, depth)
+                    if special:
+                        assignment.trace, assignment.force = job.trace, job.force
+                        assignment.by_reference = task in references
                     new.append(assignment)
         return new
 
-    def settle(self, assignment: Assignment) -> None:
-        """Its last report is in the log, or was refused: it is over."""
-        key = assignment.key
-        self._held.pop(key, None)
+    def settle(self, *assignments: Assignment) -> None:
+        """Their last reports are in the log, or were refused: they are over."""
+        held = self._held
+        for assignment in assignments:
+            held.pop(assignment.key, None)
         if self._recounts:
-            self._settled.add(key)
+            self._settled.update(assignment.key for assignment in assignments)
 
     def lose(self, refs: Iterable[AttemptRef]) -> list[Assignment]:
         """The engine says these are over. Return those that were not finished; what is finished awaits its answer."""
@@ -115,9 +160,19 @@ class Assignments:
             assignment = self._held.get((ref.job_id, ref.task, ref.attempt))
             if assignment is not None and not assignment.reports:
                 assignment.lost = True
+                assignment.notify(Notice(Cause.LOST, Cause.LOST.value))
                 lost.append(assignment)
                 self.settle(assignment)
         return lost
+
+    def notify(self, halted: Halted) -> None:
+        """Tell what is running of a job, or of some of its tasks, that it was canceled."""
+        cause = Cause.JOB if halted.tasks is None else Cause.TASK
+        wanted = None if halted.tasks is None else set(ranges.numbers(halted.tasks))
+        stop_at = math.inf if halted.grace < 0 else time.monotonic() + halted.grace / 1e6
+        for assignment in self._held.values():
+            if assignment.job_id == halted.job_id and (wanted is None or assignment.task in wanted):
+                assignment.notify(Notice(cause, halted.reason, stop_at))
 
     def begin_recount(self) -> None:
         """A request that tells the engine what is held is about to leave."""

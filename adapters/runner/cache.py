@@ -20,22 +20,46 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from jobledger.core.context import JobCache
-from jobledger.core.errors import ArgumentError, JobLedgerError, NotFoundError
+from jobledger.core.errors import JobLedgerError
 
-from .cache_keys import Names, file_name, key_names
+from .cache_keys import Names, checked_value, file_name, group_name, key_names, missing_key
 
-__all__ = ["CacheNotConfigured", "InMemoryCache", "JobCache", "LocalFileSystemCache", "NoCache"]
-
-#: ends the names of directories, so that a group and a key may be called the same; no `file_name` ends so
-_GROUP = "+"
+__all__ = ["CacheError", "CacheNotConfigured", "InMemoryCache", "JobCache", "LocalFileSystemCache", "NoCache"]
 
 
 class CacheNotConfigured(JobLedgerError):
-    """The runner was started without a cache. No KeyError: that would read as a key which is not there yet."""
+    """There is no cache to use: the runner was given `NoCache`, a `NatsCache` has no client, or a library is missing.
+
+    No KeyError: that would read as a key which is not there yet. The message says what to pass or to install.
+
+    >>> NoCache()["result"] = b"42"
+    Traceback (most recent call last):
+    CacheNotConfigured: this runner was started with cache=NoCache(), so nothing was read or stored. ...
+    """
+
+
+class CacheError(JobLedgerError, OSError):
+    """The place where a cache keeps its values does not do what it is asked: it is full, missing, or not permitted.
+
+    Nothing was stored. In a task it fails the attempt; `Retry(3, delay=10.0, on=(CacheError,))` tries it again.
+
+    >>> from obstore.store import S3Store
+    >>> nowhere = ObstoreCache(S3Store("bucket", endpoint="http://127.0.0.1:9", client_options={"allow_http": True},
+    ...     retry_config={"max_retries": 0}, skip_signature=True))
+    >>> nowhere["result"] = b"42"
+    Traceback (most recent call last):
+    CacheError: ...
+    """
 
 
 class NoCache(JobCache):
-    """What a runner has unless it is given a cache. Any use raises CacheNotConfigured."""
+    """For runners whose tasks are to keep nothing: any use raises CacheNotConfigured.
+
+    >>> runner = client.runner(tasks=[Greet], cache=NoCache())
+    >>> NoCache()["result"]
+    Traceback (most recent call last):
+    CacheNotConfigured: this runner was started with cache=NoCache(), so nothing was read or stored. ...
+    """
 
     def __contains__(self, key: object) -> bool:
         self._refuse()
@@ -53,18 +77,30 @@ class NoCache(JobCache):
         self._refuse()
 
     def group(self, key: str) -> NoCache:
-        """Return this cache: naming a group is no use yet, and the runner does it for every task."""
+        """Return this cache: naming a group is no use yet, and the runner does it for every task.
+
+        >>> cache = NoCache()
+        >>> cache.group("raw") is cache
+        True
+        """
         return self
 
     def _refuse(self) -> NoReturn:
         raise CacheNotConfigured(
-            "this runner has no cache, so nothing was read or stored. Give it one that all runners of the job share: "
-            'client.runner(tasks=[…], cache=LocalFileSystemCache("cache")), from jobledger.cache'
+            "this runner was started with cache=NoCache(), so nothing was read or stored. Leave the argument out, "
+            "or give it a cache that all runners of the job share: client.runner(tasks=[…])"
         )
 
 
 class InMemoryCache(JobCache):
-    """Keeps values in this process: for tests, and for jobs run by the threads of a single runner."""
+    """Keeps values in this process: for tests, and for jobs run by the threads of a single runner.
+
+    >>> cache = InMemoryCache()
+    >>> cache["raw/orders"] = b"1,2,3"
+    >>> "raw/orders" in cache, list(cache.group("raw"))
+    (True, ['orders'])
+    >>> runner = client.runner(tasks=[Greet], cache=cache)
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -82,11 +118,11 @@ class InMemoryCache(JobCache):
             try:
                 return self._groups[group][name]
             except KeyError:
-                raise _missing(self._prefix, key) from None
+                raise missing_key(self._prefix, key) from None
 
     def __setitem__(self, key: str, value: bytes) -> None:
         group, name = self._place(key)
-        value = _checked(key, value)
+        value = checked_value(key, value)
         with self._lock:
             self._groups.setdefault(group, {})[name] = value
 
@@ -96,7 +132,7 @@ class InMemoryCache(JobCache):
             try:
                 del self._groups[group][name]
             except KeyError:
-                raise _missing(self._prefix, key) from None
+                raise missing_key(self._prefix, key) from None
             if not self._groups[group]:
                 del self._groups[group]
 
@@ -106,7 +142,6 @@ class InMemoryCache(JobCache):
         return iter(sorted(names))
 
     def group(self, key: str) -> InMemoryCache:
-        """Return the cache of the keys below `key`, backed by this one."""
         inner = InMemoryCache()
         inner._lock, inner._groups = self._lock, self._groups
         inner._prefix = key_names(self._prefix, key)
@@ -137,6 +172,12 @@ class LocalFileSystemCache(JobCache):
             remembers a finished task after a power failure, so what the task stored must be there too. Without, a
             write does not wait for the disk.
     Errors: OSError when the disk is full or not permitted.
+
+    >>> cache = LocalFileSystemCache("cache")
+    >>> cache["raw/orders"] = b"1,2,3"
+    >>> Path("cache/raw+/orders").read_bytes()
+    b'1,2,3'
+    >>> runner = client.runner(tasks=[Greet], cache=cache)
     """
 
     def __init__(self, root: str | os.PathLike[str] = "cache", *, sync: bool = True) -> None:
@@ -152,11 +193,11 @@ class LocalFileSystemCache(JobCache):
             with open(self._path(key), "rb") as file:
                 return file.read()
         except FileNotFoundError:
-            raise _missing(self._prefix, key) from None
+            raise missing_key(self._prefix, key) from None
 
     def __setitem__(self, key: str, value: bytes) -> None:
         path = self._path(key)
-        value = _checked(key, value)
+        value = checked_value(key, value)
         directory = os.path.dirname(path)
         self._make(directory)
         # The dot keeps it apart from keys, whose first dot is encoded. Left behind only if the process dies here.
@@ -179,7 +220,7 @@ class LocalFileSystemCache(JobCache):
         try:
             os.unlink(path)
         except FileNotFoundError:
-            raise _missing(self._prefix, key) from None
+            raise missing_key(self._prefix, key) from None
         self._settle(os.path.dirname(path))
 
     def __iter__(self) -> Iterator[str]:
@@ -192,7 +233,6 @@ class LocalFileSystemCache(JobCache):
         return iter(sorted(key for file in files if file_name(key := unquote(file)) == file))
 
     def group(self, key: str) -> LocalFileSystemCache:
-        """Return the cache of the keys below `key`, in the same root."""
         inner = LocalFileSystemCache(self.root, sync=self.sync)
         inner._prefix = key_names(self._prefix, key)
         return inner
@@ -206,7 +246,7 @@ class LocalFileSystemCache(JobCache):
         return os.path.join(self._directory(group), file_name(name))
 
     def _directory(self, group: Names | list[str]) -> str:
-        return os.path.join(self.root, *(file_name(name) + _GROUP for name in group))
+        return os.path.join(self.root, *map(group_name, group))
 
     def _make(self, directory: str) -> None:
         if os.path.isdir(directory):
@@ -228,20 +268,3 @@ class LocalFileSystemCache(JobCache):
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-
-
-def _checked(key: str, value: object) -> bytes:
-    if not isinstance(value, bytes | bytearray | memoryview):
-        raise ArgumentError(
-            f"the value for the cache key {key!r} is a {type(value).__name__}, not bytes: it was not stored. "
-            "Encode it, such as json.dumps(value).encode()"
-        )
-    return bytes(value)
-
-
-def _missing(prefix: Names, key: str) -> NotFoundError:
-    place = f" in group {'/'.join(prefix)!r}" if prefix else ""
-    return NotFoundError(
-        f"the cache has no key {key!r}{place}. A task that reads it must depend on the one that stores it, and their "
-        "runners must share the cache"
-    )

@@ -1,4 +1,6 @@
-"""What a cache key may be: names joined by `/`, the same for every cache, each fit to become the name of a file.
+"""What keys and values of a cache may be: the same for every cache.
+
+A key is names joined by `/`, each fit to become the name of a file, or a part of an object's name or of a subject.
 
 >>> key_names(("job",), "raw/scene 1.tif")
 ('job', 'raw', 'scene 1.tif')
@@ -11,12 +13,13 @@ from __future__ import annotations
 from typing import NoReturn
 from urllib.parse import quote
 
-from jobledger.core.errors import ArgumentError
+from jobledger.core.errors import ArgumentError, NotFoundError
 
 #: bytes of one name between slashes, once percent-encoded: file systems end at 255
 MAX_NAME = 200
-#: the same of a whole key with all groups it is in, two more for each name: leaves room for the root, paths end at 4096
-MAX_KEY = 2000
+#: the same of a whole key with all groups it is in, two more for each name: names of objects end at 1024 bytes, and
+#: begin with a prefix
+MAX_KEY = 700
 
 Names = tuple[str, ...]
 
@@ -54,3 +57,27 @@ def file_name(name: str) -> str:
     """Return a file name for it: never hidden, never `..`, never ending in `+`."""
     quoted = quote(name, safe="")
     return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
+
+
+def group_name(name: str) -> str:
+    """Return a name for a group, so that a group and a key may be called the same: no `file_name` ends so."""
+    return file_name(name) + "+"
+
+
+def checked_value(key: str, value: object) -> bytes:
+    """Return the value as bytes of its own. Errors: ArgumentError for anything but bytes."""
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise ArgumentError(
+            f"the value for the cache key {key!r} is a {type(value).__name__}, not bytes: it was not stored. "
+            "Encode it, such as json.dumps(value).encode()"
+        )
+    return bytes(value)
+
+
+def missing_key(prefix: Names, key: str) -> NotFoundError:
+    """Return the error for a key that is not there."""
+    place = f" in group {'/'.join(prefix)!r}" if prefix else ""
+    return NotFoundError(
+        f"the cache has no key {key!r}{place}. A task that reads it must depend on the one that stores it, and their "
+        "runners must share the cache"
+    )

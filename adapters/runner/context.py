@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
-from uuid import UUID
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Unpack, cast
 
 from jobledger.core import events
 from jobledger.core.context import (
@@ -19,13 +18,17 @@ from jobledger.core.context import (
     Tracer,
 )
 from jobledger.core.errors import ArgumentError
+from jobledger.core.options import PolicyOptions
+from jobledger.core.results import result_reader
 from jobledger.core.task import Task
 
+from ..telemetry.telemetry import Telemetry
 from .assignment import Assignment
 from .registry import TaskRegistry
-from .subtasks import Subtasks
+from .running_task import RunningTask, WorkCount
+from .subtasks import Subtasks, wall_clock
+from .values import InlineValues, Values
 
-MAX_DISPLAY = 1024  # characters
 _MAX_LABEL = 100  # characters
 _MAX_LABELS = 1000
 
@@ -40,97 +43,28 @@ class Equipment:
     runner_context: Any
     log_level: int
     max_report: int  #: bytes of one report that the server's message limit leaves room for
-
-
-class RunningJob:
-    """The job of the running task."""
-
-    __slots__ = ("id", "name")
-
-    def __init__(self, assignment: Assignment) -> None:
-        self.id = UUID(assignment.job_id)
-        self.name = assignment.job_name
-
-
-class RunningTask:
-    """The running task."""
-
-    __slots__ = ("_assignment", "_class", "_display", "_job")
-
-    def __init__(self, assignment: Assignment, cls: type[Task]) -> None:
-        self._assignment = assignment
-        self._class = cls
-        self._display: str | None = None
-        self._job: RunningJob | None = None
-
-    @property
-    def id(self) -> str:
-        """The job's id and the task's number in it."""
-        return f"{self._assignment.job_id}/{self._assignment.task}"
-
-    @property
-    def number(self) -> int:
-        """The task's number in its job, from 0 in order of submission."""
-        return self._assignment.task
-
-    @property
-    def attempt(self) -> int:
-        """Which run of this task this is, from 1."""
-        return self._assignment.attempt
-
-    @property
-    def job(self) -> RunningJob:
-        if self._job is None:
-            self._job = RunningJob(self._assignment)
-        return self._job
-
-    @property
-    def display(self) -> str:
-        """Text that stands for the task in diagrams; cut to 1024 characters. Anything but a str is made one."""
-        return self._class.__name__ if self._display is None else self._display
-
-    @display.setter
-    def display(self, text: object) -> None:
-        shown = text if isinstance(text, str) else str(text)
-        self._display = str.encode(shown[:MAX_DISPLAY], "utf-8", "replace").decode()
-
-    @property
-    def chosen_display(self) -> str | None:
-        """What was assigned to `display`; None if nothing was."""
-        return self._display
-
-
-class WorkCount:
-    """One labelled count of work: how much there is, and how much is done."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self.total = 0
-        self.finished = 0
-        self._counting = threading.Lock()
-
-    def add(self, count: int) -> None:
-        with self._counting:
-            self.total += _checked_count(count)
-
-    def done(self, count: int) -> None:
-        with self._counting:
-            self.finished += _checked_count(count)
+    telemetry: Telemetry = field(default_factory=Telemetry)  #: takes what they log and trace
+    values: Values = field(default_factory=InlineValues)  #: has what they returned, and what is large
+    #: raises NotFoundError where there is no cluster of this slug
+    check_cluster: Callable[[str], None] = lambda slug: None
+    now: Callable[[], int] = wall_clock  #: µs since 1970 UTC
 
 
 class RunningContext(ExecutionContext):
     """The context of one attempt. What is rarely used is made when first asked for: most tasks need little of it."""
 
+    _subtasks: Subtasks | None = None
+    _cache: JobCache | None = None
+    _logger: Logger | None = None
+    _tracer: Tracer | None = None
+    _results: list[tuple[int, bytes | None]] | None = None  #: of what the task depends on
+    _over = False
+
     def __init__(self, assignment: Assignment, cls: type[Task], equipment: Equipment) -> None:
         self._assignment = assignment
         self._equipment = equipment
         self._current_task = RunningTask(assignment, cls)
-        self._subtasks: Subtasks | None = None
         self._progress: dict[str, WorkCount] = {}
-        self._cache: JobCache | None = None
-        self._logger: Logger | None = None
-        self._tracer: Tracer | None = None
-        self._over = False
 
     def submit_subtask(
         self,
@@ -139,8 +73,9 @@ class RunningContext(ExecutionContext):
         cluster: str | None = None,
         max_retries: int = 0,
         optional: bool = False,
+        **policy: Unpack[PolicyOptions],
     ) -> FutureTask:
-        return self.subtasks.add((task,), depends_on, cluster, max_retries, optional)[0]
+        return self.subtasks.add((task,), depends_on, cluster, max_retries, optional, policy)[0]
 
     def submit_subtasks(
         self,
@@ -149,8 +84,9 @@ class RunningContext(ExecutionContext):
         cluster: str | None = None,
         max_retries: int = 0,
         optional: bool = False,
+        **policy: Unpack[PolicyOptions],
     ) -> list[FutureTask]:
-        return self.subtasks.add(tasks, depends_on, cluster, max_retries, optional)
+        return self.subtasks.add(tasks, depends_on, cluster, max_retries, optional, policy)
 
     def progress(self, label: str | None = None) -> Progress:
         label = label or ""
@@ -167,6 +103,21 @@ class RunningContext(ExecutionContext):
             count = self._progress.setdefault(label, WorkCount(label))
         return count
 
+    def results(self, as_type: Any = Any) -> list[Any]:
+        read = result_reader(as_type)
+        if self._results is None:
+            self._results = self._equipment.values.returned(self._assignment.job_id, self._assignment.task)
+        return [read(data, f"task {number}") for number, data in self._results]
+
+    @property
+    def canceled(self) -> bool:
+        return self._assignment.notice is not None
+
+    @property
+    def cancel_reason(self) -> str:
+        notice = self._assignment.notice
+        return "" if notice is None else notice.reason
+
     @property
     def current_task(self) -> CurrentTask:
         return cast(CurrentTask, self._current_task)
@@ -180,14 +131,12 @@ class RunningContext(ExecutionContext):
     @property
     def logger(self) -> Logger:
         if self._logger is None:
-            from .logs import task_logger  # structlog costs 30 ms to import, and most tasks log nothing
+            from .kept_lines import LineKeeper  # structlog costs 30 ms to import, and most tasks log nothing
+            from .logs import task_logger
 
-            self._logger = task_logger(
-                self._equipment.log_level,
-                job_id=self._assignment.job_id,
-                task_id=self._current_task.id,
-                attempt=self._assignment.attempt,
-            )
+            a, equipment = self._assignment, self._equipment
+            ids = {"job_id": a.job_id, "task_id": self._current_task.id, "attempt": a.attempt}
+            self._logger = task_logger(equipment.log_level, LineKeeper(a, equipment.telemetry, ids), **ids)
         return self._logger
 
     @property
@@ -195,7 +144,7 @@ class RunningContext(ExecutionContext):
         if self._tracer is None:
             from .tracing import TaskTracer  # as for the logger
 
-            self._tracer = TaskTracer(self._assignment)
+            self._tracer = TaskTracer(self._assignment, self._equipment.telemetry)
         return self._tracer
 
     @property
@@ -208,7 +157,16 @@ class RunningContext(ExecutionContext):
     def subtasks(self) -> Subtasks:
         if self._subtasks is None:
             equipment = self._equipment
-            self._subtasks = Subtasks(equipment.cluster, equipment.max_report)
+            priority = self._assignment.spec.asked.priority
+            refer = partial(equipment.values.refer, self._assignment.job_id)
+            self._subtasks = Subtasks(
+                equipment.cluster,
+                equipment.max_report,
+                priority,
+                refer,
+                equipment.check_cluster,
+                equipment.now,
+            )
             if self._over:
                 self._subtasks.seal()
         return self._subtasks
@@ -220,8 +178,9 @@ class RunningContext(ExecutionContext):
     @property
     def counted(self) -> list[events.Progress] | None:
         """What was counted, by label; None if nothing was."""
-        counts = [events.Progress(c.label, c.total, c.finished) for c in self._progress.values()]
-        return counts or None
+        if not self._progress:
+            return None
+        return [events.Progress(c.label, c.total, c.finished) for c in list(self._progress.values())]
 
     def close(self) -> Subtasks | None:
         """The execution is over: a thread it left behind can submit nothing any more. Return its subtasks, if any."""
@@ -229,9 +188,3 @@ class RunningContext(ExecutionContext):
         if self._subtasks is not None:
             self._subtasks.seal()
         return self._subtasks
-
-
-def _checked_count(count: object) -> int:
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise ArgumentError(f"progress counts whole units of work, 0 or more, not {count!r:.100}")
-    return count

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
 import time
-from collections.abc import Awaitable
 from contextvars import copy_context
 from typing import Any
 
-from jobledger.core.commands import ReleaseTask, Report, ReportComputed, ReportFailed, StageSubtasks
-from jobledger.core.events import Error, Progress
+from jobledger.core.commands import (
+    ReleaseTask,
+    ReportCanceled,
+    ReportComputed,
+    ReportFailed,
+    ReportReused,
+    StageSubtasks,
+)
+from jobledger.core.context import TaskCanceled
+from jobledger.core.events import Error, Value
 from jobledger.core.task import decode_input
 
 from ..protocol import encode
-from .assignment import Assignment
+from ..successes import Success
+from .assignment import Assignment, Cause
 from .context import Equipment, RunningContext
-from .failure import describe, short
+from .failure import describe, is_final, kinds_of, short, stack_of
+from .results import kept
+from .reuse import earlier_success, reuse_key
+from .user_code import LeftBehind, UserCode
 
 log = logging.getLogger(__name__)
 
@@ -26,67 +35,64 @@ class SubmissionTooLarge(ValueError):
     """What this execution submitted cannot be put into messages the server takes."""
 
 
-class Coroutines:
-    """Runs the asynchronous tasks of one worker thread, on one event loop, one after another."""
-
-    def __init__(self) -> None:
-        self._runner: asyncio.Runner | None = None
-
-    def run(self, work: Awaitable[Any]) -> None:
-        """Run `work` to its end, and what it left running to its cancellation. Errors: whatever `work` raises."""
-        if self._runner is None:
-            # With a factory, the loop does not become the thread's: asyncio.run in another task works as ever.
-            self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
-        try:
-            error = self._runner.run(_alone(work), context=copy_context())
-        except (
-            BaseException
-        ):  # from a task beside it: it tore through the loop, which may be left in any state
-            self.close()
-            raise
-        if error is not None:
-            raise error
-
-    def close(self) -> None:
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            runner.close()
-
-
-def execute(assignment: Assignment, equipment: Equipment, coroutines: Coroutines) -> None:
+def execute(assignment: Assignment, equipment: Equipment, user_code: UserCode) -> None:
     """Run this attempt and note in it what is to be reported. Raises nothing."""
     spec = assignment.spec
     cls = equipment.tasks.lookup(spec.name, spec.major, spec.minor)
-    assignment.started = _now()
+    assignment.started = time.time_ns() // 1000
     if cls is None:
         assignment.stopped = assignment.started
         release(assignment, f"no class for {spec.identifier} is registered with this runner")
         return
-    context = RunningContext(assignment, cls, equipment)
-    try:
-        task = decode_input(cls, assignment.input, spec.identifier)
+    context = assignment.context = RunningContext(assignment, cls, equipment)
+
+    def run() -> Any:
+        data = assignment.input
+        if assignment.by_reference:
+            data = equipment.values.load(data.decode())
+        task = decode_input(cls, data, spec.identifier)
         # A context of its own: what a task sets in context variables does not reach the next one.
-        result = copy_context().run(task.execute, context)
-        if result is not None and inspect.isawaitable(result):
-            coroutines.run(result)
-        assignment.stopped = _now()
-        assignment.reports = _computed(assignment, context, equipment.max_report)
+        return copy_context().run(task.execute, context)
+
+    try:
+        key = reuse_key(assignment, cls) if spec.asked.reuse else None
+        if key is not None and (success := earlier_success(assignment, equipment.values, key)) is not None:
+            _reuse(assignment, success)
+            return
+        returned = user_code.run(assignment, run)
+        assignment.stopped = time.time_ns() // 1000
+        if user_code.stopped and _overran(assignment):
+            raise TaskCanceled  # it went on regardless: a limit that can be ignored is none
+        result = kept(cls, returned, assignment.job_id, equipment.values, context)
+        assignment.reports = _computed(assignment, context, equipment.max_report, result, key)
+    except LeftBehind:
+        return
     except BaseException as error:  # noqa: BLE001  SystemExit too: it ends the task, not the worker
         assignment.stopped = assignment.stopped or _now()
         context.close()
-        fail(assignment, describe(error), context.display, context.counted)
-        _tell(context, cls.__name__, error)
+        _broken_off(assignment, context, cls.__name__, error, stopped=user_code.stopped)
+    assignment.context = None
 
 
-def fail(
-    assignment: Assignment,
-    error: Error,
-    display: str | None = None,
-    progress: list[Progress] | None = None,
-) -> None:
-    """Have the attempt reported as failed."""
+def give_up(assignment: Assignment, thread: int, waited: float) -> None:
+    """Report an attempt that was stopped and did not end for the seconds `waited`, in place of its thread."""
+    assignment.stopped = _now()
+    if assignment.context is not None:
+        assignment.context.close()
+    if not _overran(assignment):
+        _cancel(assignment)
+        return
+    message = f"{_time_limit(assignment)} It was stopped, did not end for {waited:g} s, and is left behind"
+    fail(assignment, Error("TimeoutError", message, stack_of(thread)), TimeoutError())
+
+
+def fail(assignment: Assignment, error: Error, raised: BaseException | None = None) -> None:
+    """Have the attempt reported as failed: by `raised`, or by something that is no exception of the task's."""
     a = assignment
-    report = ReportFailed(a.job_id, a.task, a.attempt, a.started, a.stopped, error, display, progress)
+    kinds = {error.reason} if raised is None else kinds_of(raised)
+    display, progress = (a.context.display, a.context.counted) if a.context else (None, None)
+    final = is_final(a.spec.asked, kinds)
+    report = ReportFailed(a.job_id, a.task, a.attempt, a.started, a.stopped, error, display, progress, final)
     a.reports, a.submits, a.failed = [encode(report)], False, True
 
 
@@ -96,24 +102,40 @@ def release(assignment: Assignment, reason: str) -> None:
     a.reports, a.submits = [encode(ReleaseTask(a.job_id, a.task, a.attempt, reason))], False
 
 
-def _computed(assignment: Assignment, context: RunningContext, limit: int) -> list[bytes]:
+def _reuse(assignment: Assignment, success: Success) -> None:
+    """Have it reported that an earlier success stands for this attempt."""
+    a = assignment
+    a.stopped, a.context = _now(), None
+    report = ReportReused(
+        a.job_id, a.task, a.attempt, a.started, a.stopped, success.job_id, success.task, success.value
+    )
+    a.reports = [encode(report)]
+
+
+def _computed(
+    assignment: Assignment, context: RunningContext, limit: int, result: Value | None, key: bytes | None
+) -> list[bytes]:
     """Return the reports that say the attempt ran to its end, the one that ends it last."""
     a = assignment
     subtasks = context.close()
-    staged, last = [], None
+    encoded, last = list[bytes](), None
     if subtasks is not None and len(subtasks):
         a.submits = True
         *staged, last = subtasks.chunks()
-    reports: list[Report] = [StageSubtasks(a.job_id, a.task, a.attempt, chunk) for chunk in staged]
-    reports.append(
-        ReportComputed(
-            a.job_id, a.task, a.attempt, a.started, a.stopped, last, context.display, context.counted
+        encoded = [encode(StageSubtasks(a.job_id, a.task, a.attempt, chunk)) for chunk in staged]
+    display, progress = context.display, context.counted
+    encoded.append(
+        encode(
+            ReportComputed(
+                a.job_id, a.task, a.attempt, a.started, a.stopped, last, display, progress, result, key
+            )
         )
     )
-    encoded = [encode(report) for report in reports]
+    if subtasks is None:
+        return encoded
     largest = max(map(len, encoded))
     # An input of up to the limit was let in; that and what surrounds it still is a message.
-    if subtasks is not None and largest > limit + _SURROUNDINGS:
+    if largest > limit + _SURROUNDINGS:
         raise SubmissionTooLarge(
             f"a part of the {len(subtasks):,} subtasks that cannot be divided takes {largest:,} bytes; the limit is "
             f"{limit + _SURROUNDINGS:,}. None was submitted. Large inputs and scattered dependencies take the room: "
@@ -127,26 +149,51 @@ def _computed(assignment: Assignment, context: RunningContext, limit: int) -> li
 _SURROUNDINGS = 16 * 1024
 
 
-async def _alone(work: Awaitable[Any]) -> BaseException | None:
-    """Await `work` and end what it left running. What it raised is returned: asyncio would look into it."""
-    error: BaseException | None = None
-    try:
-        await work
-    except BaseException as raised:  # noqa: BLE001  raised again outside of the loop
-        error = raised
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    if left:
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-    return error
+def _broken_off(
+    assignment: Assignment, context: RunningContext, name: str, error: BaseException, *, stopped: bool
+) -> None:
+    """The task did not run to its end: it failed, or was stopped, at its time limit or because it was canceled."""
+    if assignment.notice is not None and (stopped or _only_cancels(error)):
+        if not _overran(assignment):
+            _cancel(assignment)
+            _tell(context, f"Task {name} was canceled")
+            return
+        error = TimeoutError(f"{_time_limit(assignment)} It was stopped").with_traceback(error.__traceback__)
+    fail(assignment, describe(error), error)
+    _tell(context, f"Task {name} failed with exception: {short(error)}", failed=True)
 
 
-def _tell(context: RunningContext, name: str, error: BaseException) -> None:
+def _cancel(assignment: Assignment) -> None:
+    """Have the attempt reported as canceled. It was: itself, or with its whole job, which may go on some day."""
+    a = assignment
+    if a.notice is None or a.notice.cause is not Cause.TASK:
+        release(a, "canceled")
+        return
+    display, progress = (a.context.display, a.context.counted) if a.context else (None, None)
+    report = ReportCanceled(a.job_id, a.task, a.attempt, a.started, a.stopped, display, progress)
+    a.reports, a.submits = [encode(report)], False
+
+
+def _overran(assignment: Assignment) -> bool:
+    return assignment.notice is not None and assignment.notice.cause is Cause.TIME_LIMIT
+
+
+def _only_cancels(error: BaseException) -> bool:
+    """Whether this is a TaskCanceled, or a group of nothing else, as `asyncio.TaskGroup` makes them."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(TaskCanceled)[1] is None
+    return isinstance(error, TaskCanceled)
+
+
+def _time_limit(assignment: Assignment) -> str:
+    return f"the attempt took longer than its time limit of {assignment.spec.asked.timeout / 1e6:g} s."
+
+
+def _tell(context: RunningContext, line: str, *, failed: bool = False) -> None:
     try:
-        context.logger.error(f"Task {name} failed with exception: {short(error)}")
+        (context.logger.error if failed else context.logger.info)(line)
     except BaseException as problem:  # noqa: BLE001  from the user's own configuration of structlog
-        log.warning("a failed task could not be logged: %r", problem)
+        log.warning("the end of a task could not be logged: %r", problem)
 
 
 def _now() -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +18,14 @@ from types import TracebackType
 from typing import Any
 
 from jobledger.core.events import Error
+from jobledger.core.policy import Policy
 
 MAX_MESSAGE = 16 * 1024  # bytes
 MAX_TRACEBACK = 64 * 1024  # bytes
 _MAX_NAME = 256
 
 #: frames of these begin every traceback and say nothing about the task
-_MACHINERY = (str(Path(__file__).parent), str(Path(asyncio.__file__).parent))
+_MACHINERY = (str(Path(__file__).parent), str(Path(asyncio.__file__).parent), threading.__file__)
 
 
 def describe(error: BaseException) -> Error:
@@ -39,6 +42,43 @@ def describe(error: BaseException) -> Error:
 def short(error: BaseException) -> str:
     """Return the repr of `error` in at most about a thousand characters, for one line of a log."""
     return bounded(_read(lambda: repr(error), f"<{describe(error).reason}, of which repr() raises>"), 1000)
+
+
+def stack_of(thread: int) -> str:
+    """Return what the user's code does in a thread at this moment, as the traceback of an exception would show it."""
+    frame = sys._current_frames().get(thread)
+    if frame is None:
+        return ""
+    frames = traceback.extract_stack(frame)
+    first = next((i for i, f in enumerate(frames) if not f.filename.startswith(_MACHINERY)), 0)
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames[first:])]
+    return bounded("".join(lines), MAX_TRACEBACK)
+
+
+def kinds_of(error: BaseException) -> set[str]:
+    """Return the names by which a policy may mean this exception: its type's, and those of the bases of that.
+
+    >>> sorted(kinds_of(KeyError("Title")) & {"KeyError", "builtins.LookupError", "ValueError"})
+    ['KeyError', 'builtins.LookupError']
+    """
+    return {name for kind in type.mro(type(error)) for name in _names(kind)}
+
+
+def _names(kind: type) -> tuple[str, str]:
+    name = _read(lambda: kind.__name__, "Exception")
+    return name, _read(lambda: f"{kind.__module__}.{kind.__qualname__}", name)
+
+
+def is_final(policy: Policy, kinds: set[str]) -> bool:
+    """Whether the policy gives up after a failure of these kinds, however many retries are left.
+
+    >>> policy = Policy(retry_on=("OSError",), give_up=("FileNotFoundError",))
+    >>> [is_final(policy, kinds_of(error)) for error in (ConnectionError(), FileNotFoundError(), ValueError())]
+    [False, True, True]
+    """
+    if not kinds.isdisjoint(policy.give_up):
+        return True
+    return policy.retry_on is not None and kinds.isdisjoint(policy.retry_on)
 
 
 def bounded(text: str, limit: int) -> str:

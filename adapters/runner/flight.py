@@ -8,6 +8,7 @@ import msgspec
 
 from .. import protocol as p
 from .assignment import Assignment, Assignments
+from .lease import clock
 
 #: bytes of an exchange kept free for the runner's identifiers and everything it holds
 _ENVELOPE = 128 * 1024
@@ -28,16 +29,17 @@ class Flight:
         self.alone = False  #: nothing else is held or on its way: an empty answer means that nothing is ready
         self.retried = False
         self.sent = 0.0  #: by the loop's clock
-        self._recounts = False
+        self.asked = 0.0  #: the last time, by the clock of leases
+        self.recounts = False  #: it says what is held, and is handed out again what is not
 
     def recount(self, assignments: Assignments) -> None:
         """Say what is held."""
-        if not self._recounts:
-            self._recounts = True
+        if not self.recounts:
+            self.recounts = True
             assignments.begin_recount()
 
     def end_recount(self, assignments: Assignments) -> None:
-        if self._recounts:
+        if self.recounts:
             assignments.end_recount()
 
     def retry(self, assignments: Assignments) -> None:
@@ -47,10 +49,16 @@ class Flight:
         self.recount(assignments)
 
     def request(
-        self, cluster: str, identifiers: list[tuple[str, int, int]], assignments: Assignments
+        self,
+        cluster: str,
+        identifiers: list[tuple[str, int, int]],
+        assignments: Assignments,
+        *,
+        in_order: bool,
     ) -> bytes:
-        """Return the request as it stands now."""
+        """Return the request as it stands now, to be sent at once."""
+        self.asked = clock()
         # The reports were encoded by the threads that made them.
         reports = cast(Any, [msgspec.Raw(assignment.reports[0]) for assignment in self.reports])
-        holds = assignments.refs if self._recounts else None
-        return p.encode(p.Exchange(cluster, identifiers, reports, self.limit, self.wait, holds))
+        holds = assignments.refs if self.recounts else None
+        return p.encode(p.Exchange(cluster, identifiers, reports, self.limit, self.wait, holds, in_order))

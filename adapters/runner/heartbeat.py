@@ -1,58 +1,104 @@
-"""Signs of life: they keep the leases of what a runner holds, and tell it what it has lost all the same."""
+"""Signs of life: they keep the leases of what a runner holds, carry news of what runs, and bring the engine's."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
+from collections.abc import Callable
+from typing import Any, cast
 
+import msgspec
+
+from jobledger.core.commands import ReportProgress
 from jobledger.core.errors import ServerUnavailable
 
 from .. import protocol as p
 from ..link import Link
-from .assignment import Assignments
+from .assignment import Assignment, Assignments
+from .lease import Lease, clock
+from .news import News
 
 log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Beats three times a lease while anything is held, and not at all otherwise.
+    """Beats three times a lease while anything is held, as soon as there is news, and not at all otherwise.
 
     It runs on the event loop's thread: a task that computes for minutes without pause lets it through, only one that
     keeps the interpreter to itself (in native code that does not release the GIL) for the length of a lease does not.
     """
 
-    def __init__(self, link: Link, runner_id: str, assignments: Assignments) -> None:
+    def __init__(
+        self,
+        link: Link,
+        runner_id: str,
+        assignments: Assignments,
+        news: News,
+        lease: Lease,
+        seen: Callable[[p.HeartbeatSeen], None],
+    ) -> None:
+        """`seen` is called with every answer."""
         self._link = link
-        self._runner_id = runner_id
+        self._subject = link.names.heartbeat(runner_id)
         self._assignments = assignments
+        self._news = news
+        self._lease = lease
+        self._seen = seen
         self._beating: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
 
     def ensure(self, lease: float) -> None:
         """Something may be held: beat, `lease` seconds being the time it may take at most."""
         if self._assignments and (self._beating is None or self._beating.done()):
-            self._beating = asyncio.get_running_loop().create_task(self._beat(lease / 3))
+            self._beating = asyncio.get_running_loop().create_task(self._beat(lease))
+
+    def hurry(self) -> None:
+        """Beat now."""
+        self._wanted.set()
 
     async def stop(self) -> None:
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
 
-    async def _beat(self, interval: float) -> None:
+    async def _beat(self, lease: float) -> None:
+        interval = lease / 3
+        due = time.monotonic() + interval
         while True:
-            await asyncio.sleep(interval)
+            await self._pause(min(due, self._news.look_at) - time.monotonic())
             if not self._assignments:
                 return
-            request = p.encode(p.Heartbeat(self._assignments.refs))
-            try:
-                reply = await self._link.ask(
-                    self._link.names.heartbeat(self._runner_id), request, timeout=interval, patience=interval
-                )
-            except ServerUnavailable as error:
-                log.info("no sign of life could be given: %s", error)
-                continue
-            if isinstance(reply, p.HeartbeatSeen):
-                for assignment in self._assignments.lose(reply.lost):
-                    log.warning(
-                        "%r is over for the engine: its lease has ended, or it was given to another",
-                        assignment,
-                    )
+            news = self._news.gather()
+            if news or self._wanted.is_set() or time.monotonic() >= due:
+                self._wanted.clear()
+                due = time.monotonic() + interval
+                await self._say(news, lease)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wanted.wait()
+
+    async def _say(self, news: list[tuple[Assignment, ReportProgress, bytes]], lease: float) -> None:
+        running = cast(Any, [msgspec.Raw(data) for _, _, data in news])
+        asked = 0.0
+
+        def request(tries: int) -> bytes:
+            nonlocal asked
+            asked = clock()
+            return p.encode(p.Heartbeat(self._assignments.refs, running))
+
+        try:
+            reply = await self._link.ask(self._subject, request, timeout=lease / 3, patience=lease / 3)
+        except ServerUnavailable as error:
+            log.info("no sign of life could be given: %s", error)
+            return
+        if not isinstance(reply, p.HeartbeatSeen):
+            log.error("the engine did not take a sign of life: %s", reply)
+            return
+        self._lease.renewed(asked, lease)
+        for assignment, latest, _ in news:
+            assignment.told = latest
+        self._seen(reply)

@@ -1,7 +1,8 @@
 """`context.logger`: lines that belong to one attempt.
 
 A program that configured structlog gets its own configuration. Otherwise lines go to stdout as `message key=value`,
-without touching structlog's or logging's global settings: the runner is a guest in the user's process.
+without touching structlog's or logging's global settings: the runner is a guest in the user's process. Either way, what
+is logged is also kept with the job (see `kept_lines`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, cast
 
 import structlog
 from structlog.processors import format_exc_info
+from structlog.typing import Processor
 
 from jobledger.core.context import Logger
 from jobledger.core.errors import ArgumentError
@@ -24,8 +26,10 @@ LEVEL_VARIABLE = "JOBLEDGER_LOG_LEVEL"
 
 #: shown from warnings up only: a line that is part of the normal course is about what the task says
 _IDS = ("job_id", "task_id", "attempt")
+#: for other programs to find a line by: people are not shown them
+_TRACE_IDS = ("trace_id", "span_id")
 #: key of a line's level, beside the user's own attributes
-_LEVEL = "level "
+LEVEL = "level "
 
 
 def log_level(variable: str | None = None) -> int:
@@ -46,11 +50,17 @@ def log_level(variable: str | None = None) -> int:
     )
 
 
-def task_logger(level: int, **ids: Any) -> Logger:
-    """Return a logger whose lines carry these ids, and which prints those of `level` and above."""
+def task_logger(level: int, keep: Processor | None = None, **ids: Any) -> Logger:
+    """Return a logger whose lines carry these ids, and which prints those of `level` and above.
+
+    Shape:  `keep` is given each line that is printed, before any of the program's own processors.
+    """
+    first = [] if keep is None else [keep]
     if structlog.is_configured():
-        return cast(Logger, structlog.get_logger("jobledger.task").bind(**ids))
-    processors: list[Any] = [structlog.contextvars.merge_contextvars, format_exc_info, _render]
+        processors = [*first, *structlog.get_config()["processors"]]
+        logger = structlog.wrap_logger(None, processors, logger_factory_args=("jobledger.task",))
+        return cast(Logger, logger.bind(**ids))
+    processors = [structlog.contextvars.merge_contextvars, *first, format_exc_info, _render]
     return cast(Logger, _logger_class(level)(_Stdout(), processors, ids))
 
 
@@ -62,8 +72,8 @@ class TaskLogger(structlog.BoundLoggerBase):
     def log(self, level: int, message: object, /, *args: Any, **attributes: Any) -> None:
         if level < self.least:
             return
-        attributes[_LEVEL] = level
-        text = _text(message, args)
+        attributes[LEVEL] = level
+        text = message_text(message, args)
         if "event" in attributes:  # structlog's own name for the message
             attributes["event_"] = attributes.pop("event")
         line, _ = self._process_event("msg", text, attributes)
@@ -115,7 +125,7 @@ class _Stdout:
             pass
 
 
-def _text(message: object, args: tuple[Any, ...]) -> str:
+def message_text(message: object, args: tuple[Any, ...]) -> str:
     try:
         text = str(message)
     except Exception:  # noqa: BLE001  the objects of users may raise anything
@@ -127,10 +137,12 @@ def _text(message: object, args: tuple[Any, ...]) -> str:
 
 
 def _render(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
-    level = event.pop(_LEVEL)
+    level = event.pop(LEVEL)
     message = event.pop("event")
     exception = event.pop("exception", None)
     ids = {key: event.pop(key) for key in _IDS if key in event}
+    for key in _TRACE_IDS:
+        event.pop(key, None)
     if level >= logging.WARNING:
         event.update(ids)
     prefix = "" if level == logging.INFO else f"{logging.getLevelName(level)}: "

@@ -10,7 +10,7 @@ from jobledger.core.events import Error
 
 from ..protocol import RefusedReport
 from .assignment import Assignment, Assignments
-from .execution import fail
+from .execution import fail, release
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,13 @@ class Outbox:
     def add(self, assignment: Assignment) -> None:
         self._waiting.append(assignment)
 
+    def give_back(self, assignments: Iterable[Assignment], reason: str) -> None:
+        """Have these, which have not begun, reported as given back."""
+        for assignment in assignments:
+            if not assignment.lost:
+                release(assignment, reason)
+                self.add(assignment)
+
     def take(self) -> list[Assignment]:
         """Return those whose next reports one exchange can carry, in order."""
         taken: list[Assignment] = []
@@ -49,6 +56,9 @@ class Outbox:
     def answered(self, sent: list[Assignment], refused: Iterable[RefusedReport] = ()) -> list[Assignment]:
         """The engine took the first report of each, except for those it refused. Return those that are over by that."""
         refusals = {refusal.report: refusal for refusal in refused}
+        if not refusals and all(len(assignment.reports) == 1 for assignment in sent):
+            self._assignments.settle(*sent)
+            return sent
         return [
             assignment
             for index, assignment in enumerate(sent)

@@ -5,8 +5,8 @@ from __future__ import annotations
 #: seconds of work a worker should have at hand: hides the way to the engine and back, and delays nobody
 AT_HAND = 0.05
 #: tasks a runner has at hand at most, and asks for at most in one exchange
-MOST_AT_HAND = 1024
-MOST_ASKED = 512
+MOST_AT_HAND = 3072
+MOST_ASKED = 1024
 #: seconds a task may run before what waits behind it is offered to other runners
 SLOW = 0.25
 #: seconds a task costs at least, its way through the runner included

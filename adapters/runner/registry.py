@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from jobledger.core.errors import ArgumentError
 from jobledger.core.task import Task, TaskClass, TaskIdentifier, identifier_of, is_executable
 
+from .fingerprint import fingerprint
+
 
 class TaskRegistry:
     """Task classes by identifier. May be added to while a runner uses it."""
@@ -19,6 +21,10 @@ class TaskRegistry:
         self._adding = threading.Lock()
         #: what a runner announces: name, major and minor of each class
         self.announced: list[tuple[str, int, int]] = []
+        if not isinstance(tasks, Iterable):
+            raise TypeError(
+                f"tasks={tasks!r:.100} is no list of task classes: pass one, such as tasks=[Crop, Resize]"
+            )
         for cls in tasks:
             self.register(cls)
 
@@ -43,6 +49,7 @@ class TaskRegistry:
         identifier = identifier_of(cls)
         if not is_executable(cls):
             raise ArgumentError(_why_not_executable(cls, identifier))
+        fingerprint(cls)  # now: its file may be edited while it is in use
         with self._adding:
             if identifier in self._classes:
                 raise ArgumentError(

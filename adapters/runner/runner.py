@@ -17,13 +17,16 @@ from jobledger.core.task import TaskClass, TaskIdentifier
 
 from ..link import Link
 from ..portal import Portal, shared_portal
-from .cache import NoCache
+from ..telemetry.exports import configured
+from ..telemetry.telemetry import Telemetry
 from .context import Equipment
 from .flight import Flight
 from .logs import log_level
+from .nats_cache import NatsCache, connected
 from .registry import TaskRegistry
 from .session import Session
 from .signals import StopSignals, wait_for
+from .values import ServerValues
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -46,11 +49,29 @@ class RunnerContext:
 
     Subclass it and pass the subclass as `context=`: each runner makes one instance, without arguments, when it is
     created. Tasks that run at the same time use it from several threads.
+
+    >>> class Settings(RunnerContext):
+    ...     def __init__(self) -> None:
+    ...         self.greeting = "Hello"
+    >>> class Polite(Task):
+    ...     def execute(self, context: ExecutionContext) -> str:
+    ...         return context.runner_context.greeting
+    >>> job = client.jobs().submit("politeness", Polite())
+    >>> client.runner(tasks=[Polite], context=Settings).run_all()
+    >>> job.result
+    'Hello'
     """
 
 
 class Runner:
-    """Tasks, a cache and a context, defined once and connected to a client where they are to run."""
+    """Tasks, a cache and a context, defined once and connected to a client where they are to run.
+
+    >>> runner = Runner(tasks=[Greet], cache=InMemoryCache())
+    >>> job = client.jobs().submit("greetings", Greet("world"))
+    >>> runner.connect_to(client).run_all()
+    >>> job.state
+    <JobState.COMPLETED: 4>
+    """
 
     def __init__(
         self,
@@ -64,15 +85,29 @@ class Runner:
         self._tasks = TaskRegistry(tasks or ())
 
     def register(self, task: TaskClass) -> None:
-        """Add a task class. Errors: as `TaskRegistry.register`."""
+        """Add a task class. Errors: ArgumentError or TypeError for what cannot be run, or not beside the others.
+
+        >>> runner = Runner()
+        >>> runner.register(Greet)
+        >>> runner.task_identifiers
+        [TaskIdentifier(name='Greet', major=0, minor=0)]
+        """
         self._tasks.register(task)
 
     @property
     def task_identifiers(self) -> list[TaskIdentifier]:
+        """What runners made of it take.
+
+        >>> Runner(tasks=[Greet]).task_identifiers
+        [TaskIdentifier(name='Greet', major=0, minor=0)]
+        """
         return self._tasks.identifiers
 
     def connect_to(self, client: Client, cluster: str | None = None, concurrency: int = 1) -> TaskRunner:
-        """Return a runner of these tasks that takes work from this client's server."""
+        """Return a runner of these tasks that takes work from this client's server.
+
+        >>> Runner(tasks=[Greet]).connect_to(client, concurrency=4).run_all()
+        """
         return client.runner(
             tasks=self._tasks.classes,
             cluster=cluster,
@@ -83,7 +118,16 @@ class Runner:
 
 
 class TaskRunner:
-    """Runs tasks of its classes and its cluster, `concurrency` at a time, each on a thread of this process."""
+    """Runs tasks of its classes and its cluster, `concurrency` at a time, each on a thread of this process.
+
+    >>> runner = client.runner(tasks=[Greet], concurrency=4)
+    >>> runner.concurrency, runner.cluster
+    (4, 'default')
+    >>> job = client.jobs().submit("greetings", [Greet("you"), Greet("me")])
+    >>> runner.run_all()
+    >>> job.state
+    <JobState.COMPLETED: 4>
+    """
 
     def __init__(
         self,
@@ -107,7 +151,7 @@ class TaskRunner:
         self.concurrency = _checked_concurrency(concurrency)
         self._tasks = TaskRegistry(tasks or ())
         self._link = link
-        self._cache = NoCache() if cache is None else cache
+        self._cache = connected(NatsCache() if cache is None else cache, link)
         self._context = context() if inspect.isclass(context) else context
         self._log_level = log_level()
         self._sessions: dict[Session, Portal] = {}
@@ -116,13 +160,22 @@ class TaskRunner:
     def register(self, task: TaskClass) -> None:
         """Add a task class; a run in progress takes tasks of it from its next request on.
 
-        Errors: as `TaskRegistry.register`.
+        Errors: ArgumentError or TypeError for what cannot be run, or not beside the others.
+
+        >>> runner = client.runner()
+        >>> runner.register(Greet)
+        >>> runner.tasks_to_run
+        [TaskIdentifier(name='Greet', major=0, minor=0)]
         """
         self._tasks.register(task)
 
     @property
     def tasks_to_run(self) -> list[TaskIdentifier]:
-        """What this runner takes."""
+        """What this runner takes.
+
+        >>> client.runner(tasks=[Greet]).tasks_to_run
+        [TaskIdentifier(name='Greet', major=0, minor=0)]
+        """
         return self._tasks.identifiers
 
     def run_all(self, *, grace: float = GRACE) -> None:
@@ -132,6 +185,11 @@ class TaskRunner:
         SIGTERM and Ctrl-C let running tasks finish for `grace` seconds, give the others back, and then take their
         usual effect.
         Errors: ServerUnavailable when there was no answer for a minute.
+
+        >>> job = client.jobs().submit("greetings", Greet("world"))
+        >>> client.runner(tasks=[Greet]).run_all()
+        >>> job.state
+        <JobState.COMPLETED: 4>
         """
         received = self._run(forever=False, grace=grace, patience=PATIENCE)
         if received is not None:
@@ -142,13 +200,30 @@ class TaskRunner:
 
         A server that is away, at the start or later, is waited for. A second signal ends the run at once. After SIGTERM and `stop` this
         returns, after Ctrl-C it raises KeyboardInterrupt.
+
+        >>> class Last(Task):
+        ...     def execute(self, context: ExecutionContext) -> None:
+        ...         runner.stop()
+        >>> runner = client.runner(tasks=[Greet, Last])
+        >>> job = client.jobs().submit("greetings", [Greet("world"), Last()])
+        >>> runner.run_forever()
+        >>> job.state
+        <JobState.COMPLETED: 4>
         """
         received = self._run(forever=True, grace=grace, patience=float("inf"))
         if received is signal.SIGINT:
             raise KeyboardInterrupt
 
     def stop(self) -> None:
-        """End the runs in progress, from another thread or from a task, as SIGTERM does; do not wait for it."""
+        """End the runs in progress, from another thread or from a task, as SIGTERM does; do not wait for it.
+
+        >>> runner = client.runner(tasks=[Greet])
+        >>> serving = threading.Thread(target=runner.run_forever)
+        >>> serving.start()
+        >>> job = client.jobs().submit("greetings", Greet("world")).wait()
+        >>> runner.stop()
+        >>> serving.join()
+        """
         self._each(Session.drain)
 
     def _run(self, *, forever: bool, grace: float, patience: float) -> signal.Signals | None:
@@ -158,6 +233,11 @@ class TaskRunner:
             shared_portal()
         )  # asked for here: a process forked after this runner was made has one of its own
         link = portal.run(self._open(patiently=forever))
+
+        def check_cluster(slug: str) -> None:
+            portal.run(link.clusters.check(slug, patience))
+
+        check_cluster(self.cluster)
         equipment = Equipment(
             self._tasks,
             self._cache,
@@ -165,6 +245,9 @@ class TaskRunner:
             self._context,
             self._log_level,
             Flight.room(link.nc.max_payload),
+            telemetry=Telemetry(configured()),
+            values=ServerValues(link, portal, max_input=Flight.room(link.nc.max_payload), patience=patience),
+            check_cluster=check_cluster,
         )
         session = Session(link, equipment, self.concurrency, forever=forever, grace=grace, patience=patience)
         with self._starting:

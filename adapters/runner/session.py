@@ -13,19 +13,26 @@ import logging
 import math
 from uuid import uuid4
 
-from nats.aio.msg import Msg
-
 from jobledger.core.errors import ServerUnavailable
 
+from .. import protocol as p
 from ..link import Link
 from .alarm import Alarm
 from .assignment import Assignment, Assignments
 from .context import Equipment
-from .execution import Coroutines, execute, release
+from .demand import Demand
+from .execution import execute, release
+from .flight import Flight
+from .halts import Halts
 from .heartbeat import Heartbeat
+from .lease import Lease
+from .limits import Limits
+from .news import News
 from .outbox import Outbox
-from .pace import SLOW, Pace
+from .pace import SLOW
+from .todo import Todo
 from .traffic import Traffic
+from .user_code import UserCode
 from .workers import Workers
 
 log = logging.getLogger(__name__)
@@ -61,11 +68,17 @@ class Session:
         self._forever = forever
         self._grace = grace
         self._alarm = Alarm()
+        self._lease = Lease()
         self._assignments = Assignments()
         self._outbox = Outbox(self._assignments)
-        self._workers = Workers(concurrency, self._execute)
-        self._pace = Pace(concurrency)
-        self._heartbeat = Heartbeat(link, self.runner_id, self._assignments)
+        self._todo = Todo(self._lease, exact=concurrency == 1, on_stale=lambda: self._workers.hurry())
+        self._workers = Workers(concurrency, self._todo, self._execute)
+        self._demand = Demand(self._todo, self._workers)
+        self._limits = Limits(self._workers)
+        self._halts = Halts(self._todo, self._assignments, self._outbox, self._limits, self._alarm.ring)
+        self._heartbeat = Heartbeat(
+            link, self.runner_id, self._assignments, News(self._workers), self._lease, self._alive
+        )
         self._traffic = Traffic(
             link,
             equipment,
@@ -73,17 +86,25 @@ class Session:
             self._assignments,
             self._outbox,
             self._alarm,
-            self._admit,
-            self._ended,
+            self._answered,
+            self._dropped,
+            in_order=self._todo.exact,
             forever=forever,
             patience=patience,
         )
+        self._error: Exception | None = None  #: raised once everything is given back
         self._report_at = math.inf  #: when to fetch what is done; these three by the loop's clock
         self._farewell = math.inf  #: when to end although an answer is missing, if nothing is held
         self._deadline = math.inf  #: when to end although something is held
 
-    def _execute(self, assignment: Assignment, coroutines: Coroutines) -> None:
-        execute(assignment, self._equipment, coroutines)
+    def _execute(self, assignment: Assignment, user_code: UserCode) -> None:
+        if not self._equipment.telemetry.exports.spans:
+            execute(assignment, self._equipment, user_code)
+            return
+        from .attempt_span import attempt_as_span  # only here is OpenTelemetry needed
+
+        with attempt_as_span(assignment, self._equipment.telemetry):
+            execute(assignment, self._equipment, user_code)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -93,8 +114,8 @@ class Session:
         Errors: ServerUnavailable when nobody answered for as long as patience lasts; JobLedgerError when the engine
         does not take this runner's requests at all.
         """
-        # A courtesy: what has begun, or does begin all the same, ends as any running task of a halted job does.
-        end_listening = await self._link.listen(self._link.names.halted, self._told_of_halt)
+        end_listening = await self._halts.listen(self._link)
+        self._equipment.telemetry.start(self._link, self.runner_id)
         self._workers.start(asyncio.get_running_loop(), self._first_done, self._hurry)
         try:
             while not self._over(now := self._alarm.now):
@@ -104,12 +125,15 @@ class Session:
                 raise self._traffic.error
             if self._assignments:
                 await self._abandon()
+            if self._error is not None:
+                raise self._error
         finally:
-            self._workers.stop()
+            self._todo.close()
             self._alarm.close()
             await self._traffic.stop()
             await self._heartbeat.stop()
             await end_listening()
+            await self._equipment.telemetry.stop()
 
     def drain(self) -> None:
         """Claim nothing more, give back what has not begun, and end when the rest is reported or the grace is over."""
@@ -117,7 +141,7 @@ class Session:
             self._traffic.draining = True
             now = self._alarm.now
             self._deadline, self._farewell = now + self._grace, now + _FAREWELL
-            self._give_back(self._workers.waiting, "the runner is stopping")
+            self._give_back(self._todo.waiting, "the runner is stopping")
             self._hurry()
 
     def abort(self) -> None:
@@ -163,42 +187,58 @@ class Session:
         self._report_at = 0.0
         self._alarm.ring()
 
-    def _admit(self, assignments: list[Assignment], lease: float) -> None:
-        """These were handed out."""
-        self._heartbeat.ensure(lease)
-        if not self._traffic.draining:
-            self._workers.add(assignments)
-            return
-        self._release(assignments, "the runner is stopping")
+    def _answered(self, flight: Flight, reply: p.Exchanged, over: list[Assignment]) -> None:
+        """An exchange was answered, and these are over by that."""
+        new = self._assignments.admit(reply.jobs)
+        if flight.recounts:  # what was handed out before comes in any order
+            new.sort(key=lambda assignment: (assignment.job_id, assignment.order))
+        self._lease.renewed(flight.asked, reply.lease)
+        self._heartbeat.ensure(reply.lease)
+        if self._traffic.draining:
+            self._outbox.give_back(new, "the runner is stopping")
+            new = []
+        for job_id in reply.halted:
+            self._halts.halt(p.Halted(job_id))
+            self._outbox.give_back((one for one in new if one.job_id == job_id), "it was halted")
+            new = [one for one in new if one.job_id != job_id]
+        self._limits.admit(new)
+        self._todo.answered(new, over=over, limit=flight.limit, handed_out=reply.jobs, waits=reply.waits)
 
-    def _ended(self, over: list[Assignment], halted: list[str]) -> None:
-        """The engine knows how these ended, and has named those of their jobs which are halted."""
-        for job_id in halted:
-            self._halt(job_id)
-        for assignment in over:
-            if assignment.failed:
-                self._workers.resume(assignment)
+    def _dropped(self, over: list[Assignment]) -> None:
+        """These are over, and nobody will ever answer."""
+        self._todo.answered(over=over)
 
-    def _halt(self, job_id: str) -> None:
-        """The job failed or was canceled: begin no more of it."""
-        self._release(self._workers.take_back_job(job_id), "the job was halted")
-
-    async def _told_of_halt(self, message: Msg) -> None:
-        self._halt(message.data.decode())
+    def _alive(self, reply: p.HeartbeatSeen) -> None:
+        """A sign of life was answered."""
+        for assignment in self._assignments.lose(reply.lost):
+            log.warning(
+                "%r is over for the engine: its lease has ended, or it was given to another", assignment
+            )
+        for halted in reply.halted:
+            self._halts.halt(halted)
+        self._todo.go_on()
         self._alarm.ring()
 
     # -- one step -------------------------------------------------------------------------------------------------
 
     def _step(self, now: float) -> None:
         """Send what is due, and see to it that the alarm rings when there is more to do."""
-        self._watch_slow_tasks(now)
+        self._give_back(self._demand.surplus(), "another task takes long on this runner")
+        if self._todo.open and self._lease.over:
+            self._heartbeat.hurry()
+        look_at = self._limits.look(held=len(self._assignments))
+        if self._error is None and (complaint := self._limits.complaint):
+            self._error = complaint
+            self.drain()
         # What is done stays where it is until it can be sent: fetching it would invite the workers to tell again.
         while not self._traffic.full:
             if self._alarm.now >= self._report_at:
                 self._gather()
-            if not self._traffic.depart(self._wanted()):
+            held_up = self._todo.exact and self._todo.held_up
+            if not self._traffic.depart(self._demand.wanted(self._traffic.asked()), held_up=held_up):
                 break
-        for when in (self._report_at, self._farewell, self._deadline):
+        slow_at = now + SLOW * 1.05 if self._todo.waiting else math.inf
+        for when in (self._report_at, self._farewell, self._deadline, look_at, slow_at):
             if when > now:
                 self._alarm.ring_at(when)
 
@@ -209,37 +249,13 @@ class Session:
         for assignment in self._workers.take_done():
             if assignment.lost:
                 log.warning("the result of %r is dropped: the attempt was over before it ended", assignment)
-                self._workers.resume(assignment)
+                self._dropped([assignment])
             else:
                 micros += assignment.stopped - assignment.started
                 tasks += 1
                 self._outbox.add(assignment)
-        if tasks:
-            self._pace.measured(micros / 1e6, tasks)
-            self._workers.low = self._pace.target() // 4
-
-    def _wanted(self) -> int:
-        """Return how many more tasks it would be good to have."""
-        workers = self._workers
-        unfinished = workers.waiting + len(workers.running)
-        return self._pace.target(workers.slow(SLOW)) - unfinished - self._traffic.asked()
-
-    def _watch_slow_tasks(self, now: float) -> None:
-        """Give back what waits behind a task that takes long: an idle runner may have it."""
-        workers = self._workers
-        waiting = workers.waiting
-        slow = workers.slow(SLOW) if waiting else 0
-        if slow:
-            keep = (workers.size - slow) * self._pace.per_worker
-            self._give_back(waiting - keep, "another task takes long on this runner")
-        if workers.waiting:
-            self._alarm.ring_at(now + SLOW * 1.05)
+        self._demand.measured(micros / 1e6, tasks)
 
     def _give_back(self, count: int, reason: str) -> None:
-        self._release(self._workers.take_back(count), reason)
-
-    def _release(self, assignments: list[Assignment], reason: str) -> None:
-        for assignment in assignments:
-            if not assignment.lost:
-                release(assignment, reason)
-                self._outbox.add(assignment)
+        if count > 0:
+            self._outbox.give_back(self._todo.take_back(count), reason)

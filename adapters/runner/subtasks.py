@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
-import operator
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from jobledger.core.context import FutureTask
 from jobledger.core.errors import ArgumentError
+from jobledger.core.options import PolicyOptions, TaskPolicy, checked_retries, policy_of, spec_policy
 from jobledger.core.submission import NewTask, Submission, TaskSpec, columns
 from jobledger.core.task import Task, encode_input, identifier_of
 
+from ..by_reference import check_size, referring
+
 #: bytes of one chunk of a long list: small beside the server's message limit, large beside what a message costs
 CHUNK = 256 * 1024
-_MOST_RETRIES = 2**31 - 1
 _MAX_SLUG = 100  # characters
+#: µs: "in a minute", said in a loop, is one moment and one kind of task, and not a thousand
+_MOMENT = 10_000
 
 NO_DEPENDENCIES: frozenset[int] = frozenset()
+
+
+def wall_clock() -> int:
+    """Return the time, in µs since 1970 UTC."""
+    return time.time_ns() // 1000
 
 
 class Subtasks:
     """In order of submission. Usable from several threads of the user's code at once, until it is `sealed`."""
 
-    def __init__(self, cluster: str, max_input: int) -> None:
+    def __init__(
+        self,
+        cluster: str,
+        max_input: int,
+        priority: int = 0,
+        refer: Callable[[bytes], str | None] = lambda data: None,
+        check_cluster: Callable[[str], None] = lambda slug: None,
+        now: Callable[[], int] = wall_clock,
+    ) -> None:
+        """`cluster` and `priority` are those of the running task, which its subtasks have unless others are given.
+
+        `refer` stores an input that is to travel by name, and returns the name; it returns None for others.
+        `check_cluster` raises NotFoundError where there is no cluster of this slug. `now` is the time, in µs since 1970.
+        """
+        self._now = now
         self._cluster = cluster
         self._max_input = max_input
+        self._priority = priority
+        self._refer = refer
+        self._check_cluster = check_cluster
         self._tasks: list[NewTask] = []
+        self._referred: list[int] = []  #: positions of those whose input is a name
         self._handles: list[FutureTask] = []
-        self._specs: dict[tuple[type, str, int, bool], TaskSpec] = {}
+        self._specs: dict[tuple[type, str, int, bool, TaskPolicy, int], TaskSpec] = {}
         self._adding = threading.Lock()
         self._sealed = False
 
@@ -42,6 +70,7 @@ class Subtasks:
         cluster: str | None,
         max_retries: int,
         optional: bool,
+        policy: PolicyOptions | None = None,
     ) -> list[FutureTask]:
         """Add all of these tasks or, if anything is wrong with one of them, none.
 
@@ -49,15 +78,27 @@ class Subtasks:
         """
         members = NO_DEPENDENCIES if depends_on is None else self._members(depends_on)
         cluster = self._cluster if cluster is None or cluster == "" else _cluster_slug(cluster)
-        retries = _checked_retries(max_retries)
-        rows = []
+        if cluster != self._cluster:
+            self._check_cluster(cluster)
+        retries = checked_retries(max_retries)
+        specs: dict[type[Task], TaskSpec] = {}
+        rows: list[NewTask] = []
+        referred: list[int] = []
         for task in tasks:
             if not isinstance(task, Task):
                 raise TypeError(_not_a_task(task))
+            kind = type(task)
+            if kind not in specs:
+                specs[kind] = self._spec(kind, cluster, retries, bool(optional), policy or {})
             data = encode_input(task)
-            if len(data) > self._max_input:
+            check_size(f"the input of {kind.__name__}", len(data))
+            name = self._refer(data)
+            if name is not None:
+                referred.append(len(rows))
+                data = name.encode()
+            elif len(data) > self._max_input:
                 raise ArgumentError(self._too_large(task, len(data)))
-            rows.append(NewTask(self._spec(type(task), cluster, retries, bool(optional)), data, members))
+            rows.append(NewTask(specs[kind], data, members))
         with self._adding:
             if self._sealed:
                 raise RuntimeError(
@@ -67,6 +108,7 @@ class Subtasks:
             first = len(self._tasks)
             handles = [FutureTask(index) for index in range(first, first + len(rows))]
             self._tasks += rows
+            self._referred += (first + row for row in referred)
             self._handles += handles
         return handles
 
@@ -77,15 +119,27 @@ class Subtasks:
 
     def chunks(self) -> Iterator[Submission]:
         """Yield what was added, in submissions of about `CHUNK` bytes."""
-        return columns(self._tasks, max_bytes=CHUNK)
+        chunks = columns(self._tasks, max_bytes=CHUNK)
+        return (referring(chunk, self._referred) for chunk in chunks) if self._referred else chunks
 
-    def _spec(self, cls: type[Task], cluster: str, retries: int, optional: bool) -> TaskSpec:
-        key = (cls, cluster, retries, optional)
+    def _spec(
+        self, cls: type[Task], cluster: str, max_retries: int, optional: bool, options: PolicyOptions
+    ) -> TaskSpec:
+        policy = policy_of(cls, options)
+        relative = policy.start is not None and not isinstance(policy.start, datetime)
+        now = -(-self._now() // _MOMENT) * _MOMENT if relative else 0
+        key = (cls, cluster, max_retries, optional, policy, now)
         spec = self._specs.get(key)
         if spec is None:
             identifier = identifier_of(cls)
             spec = self._specs[key] = TaskSpec(
-                identifier.name, identifier.major, identifier.minor, cluster, retries, optional
+                identifier.name,
+                identifier.major,
+                identifier.minor,
+                cluster,
+                max_retries or (policy.retry.max if policy.retry is not None else 0),
+                optional,
+                spec_policy(policy, now=now, priority=self._priority),
             )
         return spec
 
@@ -125,18 +179,6 @@ def _cluster_slug(cluster: Any) -> str:
             f"{slug!r:.150} cannot be the slug of a cluster: use printable text of at most {_MAX_SLUG} characters"
         )
     return slug
-
-
-def _checked_retries(max_retries: Any) -> int:
-    try:
-        if isinstance(max_retries, bool):
-            raise TypeError
-        retries = operator.index(max_retries)
-    except TypeError:
-        raise TypeError(f"max_retries is a whole number, not {max_retries!r:.100}") from None
-    if not 0 <= retries <= _MOST_RETRIES:
-        raise ArgumentError(f"max_retries is 0 to {_MOST_RETRIES}, not {retries}")
-    return retries
 
 
 def _not_a_task(task: object) -> str:

@@ -41,9 +41,9 @@ _PAUSE = 1.0
 class Traffic:
     """The exchanges of one session, up to two at a time.
 
-    `admit` is called with what an answer handed out and the length of a lease in seconds; after it `ended`, with the
-    attempts that are over by that answer and the ids of halted jobs. What goes wrong for good is left in `error`. The
-    alarm rings whenever an exchange has ended.
+    `answered` is called with every exchange, its answer, and the attempts that are over by it; `dropped` with those
+    that are over because nothing can be said of them. What goes wrong for good is left in `error`. The alarm rings
+    whenever an exchange has ended.
     """
 
     def __init__(
@@ -54,20 +54,23 @@ class Traffic:
         assignments: Assignments,
         outbox: Outbox,
         alarm: Alarm,
-        admit: Callable[[list[Assignment], float], None],
-        ended: Callable[[list[Assignment], list[str]], None],
+        answered: Callable[[Flight, p.Exchanged, list[Assignment]], None],
+        dropped: Callable[[list[Assignment]], None],
         *,
+        in_order: bool,
         forever: bool,
         patience: float,
     ) -> None:
+        """`in_order`: tasks are asked for, and answers taken, in the order in which the tasks are to run."""
         self._link = link
         self._equipment = equipment
         self._subject = link.names.exchange(runner_id)
         self._assignments = assignments
         self._outbox = outbox
         self._alarm = alarm
-        self._admit = admit
-        self._ended = ended
+        self._answered = answered
+        self._dropped = dropped
+        self._in_order = in_order
         self._forever = forever
         self._patience = patience
         self._flights: dict[Flight, asyncio.Task[None]] = {}
@@ -92,8 +95,11 @@ class Traffic:
         recent = self._alarm.now - _HELD_OPEN
         return sum(flight.limit for flight in self._flights if flight.sent > recent)
 
-    def depart(self, wanted: int) -> bool:
-        """Send an exchange if one is due; return whether one was. It asks for `wanted` more tasks."""
+    def depart(self, wanted: int, *, held_up: bool) -> bool:
+        """Send an exchange if one is due; return whether one was.
+
+        It asks for `wanted` more tasks. `held_up`: something can only go on once it is answered.
+        """
         reports = self._outbox.take()
         limit = 0 if self.draining else max(0, min(MOST_ASKED, wanted))
         if not reports and not self._may_ask(limit):
@@ -102,7 +108,7 @@ class Traffic:
         ending = sum(len(assignment.reports) == 1 for assignment in reports)
         others = len(self._assignments) - ending  # held besides what this exchange ends
         recount, self._recount = self._recount, False
-        at_once = self.draining or recount or not (self._forever or others)
+        at_once = self.draining or recount or held_up or not (self._forever or others)
         flight = Flight(reports, limit, 0.0 if at_once else LONG_POLL)
         flight.alone = not others and self.idle
         flight.sent = self._alarm.now
@@ -150,8 +156,10 @@ class Traffic:
                 timeout=flight.wait + _ANSWER,
                 patience=self._patience,
             )
+            if self._in_order:
+                await self._older(flight)
             if isinstance(reply, p.Exchanged):
-                self._answered(flight, reply)
+                self._taken(flight, reply)
             else:
                 self._refused(flight, reply)
         except Exception as error:  # noqa: BLE001  raised by the session
@@ -162,24 +170,29 @@ class Traffic:
             flight.end_recount(self._assignments)
             self._alarm.ring()
 
+    async def _older(self, flight: Flight) -> None:
+        """Wait for the answers to what was asked before."""
+        older = list(self._flights.values())[: list(self._flights).index(flight)]
+        if older:
+            await asyncio.wait(older)
+
     def _payload(self, flight: Flight, tries: int) -> bytes:
         if tries:
             flight.retry(self._assignments)
         announced = self._equipment.tasks.announced
-        return flight.request(self._equipment.cluster, announced, self._assignments)
+        return flight.request(self._equipment.cluster, announced, self._assignments, in_order=self._in_order)
 
-    def _answered(self, flight: Flight, reply: p.Exchanged) -> None:
+    def _taken(self, flight: Flight, reply: p.Exchanged) -> None:
         self._refused_since = math.inf
         over = self._outbox.answered(flight.reports, reply.refused)
         self.nothing_ready = flight.alone and flight.limit > 0 and not reply.jobs
-        self._admit(self._assignments.admit(reply.jobs), reply.lease)
-        self._ended(over, reply.halted)
+        self._answered(flight, reply, over)
 
     def _refused(self, flight: Flight, reply: p.Answer) -> None:
         """The engine took nothing. That is the end only where it would refuse for ever."""
         flight.retried = True  # it may have handed out something all the same
         if flight.reports and isinstance(reply, p.Refused):
-            self._ended(self._outbox.refused_together(flight.reports, reply.code, reply.message), [])
+            self._dropped(self._outbox.refused_together(flight.reports, reply.code, reply.message))
             return
         now = self._alarm.now
         self._refused_since = min(self._refused_since, now)

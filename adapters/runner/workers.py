@@ -10,36 +10,42 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+
+from jobledger.core.context import TaskCanceled
 
 from .assignment import Assignment
-from .execution import Coroutines
+from .todo import Todo
+from .user_code import UserCode
 
 #: so many finished tasks are worth a message of their own
 FULL = 256
+#: threads that may be left behind, each with the task it cannot be stopped in
+MOST_LEFT_BEHIND = 64
+
+
+class Worker:
+    """One thread, and what it runs."""
+
+    def __init__(self, name: str, run: Callable[[Worker], None]) -> None:
+        self.assignment: Assignment | None = None  #: what it is busy with
+        self.user_code = UserCode()
+        self.thread = threading.Thread(target=run, args=(self,), name=name, daemon=True)
 
 
 class Workers:
-    """A fixed number of threads, and the two queues between them and the event loop."""
+    """A fixed number of threads, and the queues between them and the event loop."""
 
-    def __init__(self, size: int, work: Callable[[Assignment, Coroutines], None]) -> None:
+    def __init__(self, size: int, todo: Todo, work: Callable[[Assignment, UserCode], None]) -> None:
         """`work` runs one assignment and raises nothing."""
-        self.size = size
         self.low = 0  #: with no more than this left to do, finished work is reported at once
+        self._todo = todo
         self._work = work
-        self._todo: deque[Assignment] = deque()
         self._done: deque[Assignment] = deque()
-        self._current: list[Assignment | None] = [None] * size
-        #: jobs of which nothing is begun, and the failures that are not answered yet
-        self._held: dict[str, set[Assignment]] = {}
-        self._parked: list[Assignment] = []  #: of held jobs
-        self._available = threading.Condition()
-        self._stopping = False
         self._told_first = self._told_urgent = False
-        self._threads = [
-            threading.Thread(target=self._run, args=(index,), name=f"jobledger-worker-{index}", daemon=True)
-            for index in range(size)
-        ]
+        self._started = 0
+        self._workers = [self._new() for _ in range(size)]
+        self._left_behind: list[Worker] = []
 
     # -- for the event loop ---------------------------------------------------------------------------------------
 
@@ -48,14 +54,8 @@ class Workers:
     ) -> None:
         """Start the threads. The callbacks run on `loop`, each once at most between two calls of `take_done`."""
         self._loop, self._on_first, self._on_urgent = loop, on_first, on_urgent
-        for thread in self._threads:
-            thread.start()
-
-    def add(self, assignments: Iterable[Assignment]) -> None:
-        """Have these run, in order, after what is to do already."""
-        self._todo.extend(assignments)
-        with self._available:
-            self._available.notify(len(self._todo))
+        for worker in self._workers:
+            worker.thread.start()
 
     def take_done(self) -> list[Assignment]:
         """Return what was finished since the last call, in the order of finishing."""
@@ -63,43 +63,9 @@ class Workers:
         done = self._done
         return [done.popleft() for _ in range(len(done))]
 
-    def take_back(self, count: int) -> list[Assignment]:
-        """Return up to `count` assignments no worker has begun, the last ones first; they will not be run."""
-        taken: list[Assignment] = []
-        with self._available:
-            while len(taken) < count:
-                try:
-                    taken.append(self._parked.pop() if self._parked else self._todo.pop())
-                except IndexError:
-                    break
-        return taken
-
-    def resume(self, ended: Assignment) -> None:
-        """The engine knows how this one ended. If its failure held up its job, what waits of it may begin now."""
-        job_id = ended.job_id
-        with self._available:
-            failures = self._held.get(job_id, set())
-            failures.discard(ended)
-            if failures or self._held.pop(job_id, None) is None:
-                return
-            ours = [assignment for assignment in self._parked if assignment.job_id == job_id]
-            self._parked = [assignment for assignment in self._parked if assignment.job_id != job_id]
-            self._todo.extendleft(reversed(ours))
-            self._available.notify(len(ours))
-
-    def take_back_job(self, job_id: str) -> list[Assignment]:
-        """Return the assignments of this job that no worker has begun; they will not be run."""
-        with self._available:
-            waiting = self.take_back(self.waiting)[::-1]
-            taken = [assignment for assignment in waiting if assignment.job_id == job_id]
-            self._todo.extend(assignment for assignment in waiting if assignment.job_id != job_id)
-            self._available.notify(len(self._todo))
-        return taken
-
     @property
-    def waiting(self) -> int:
-        """How many assignments no worker has begun."""
-        return len(self._todo) + len(self._parked)
+    def size(self) -> int:
+        return len(self._workers)
 
     @property
     def finished(self) -> int:
@@ -107,77 +73,91 @@ class Workers:
         return len(self._done)
 
     @property
+    def busy(self) -> list[tuple[Worker, Assignment]]:
+        """The workers that run something, with what they run."""
+        return [(worker, running) for worker in self._workers if (running := worker.assignment) is not None]
+
+    @property
     def running(self) -> list[Assignment]:
         """What is being run at this moment."""
-        return [assignment for assignment in self._current if assignment is not None]
+        return [running for _, running in self.busy]
 
     def slow(self, seconds: float) -> int:
         """Return how many workers have been busy with their task for longer than that."""
         since = time.time_ns() // 1000 - int(seconds * 1e6)
         return sum(0 < assignment.started < since for assignment in self.running)
 
-    def stop(self) -> None:
-        """Begin nothing more. A thread that is busy ends after its task."""
-        self._stopping = True
-        with self._available:
-            self._available.notify_all()
+    def leave_behind(self, worker: Worker, assignment: Assignment, report: Callable[[], None]) -> bool:
+        """Have another thread take the place of one that cannot be stopped, after `report` has said what became of its
+        task. Return False if it has left that task after all.
+        """
+        if not worker.user_code.leave_behind(assignment):
+            return False
+        report()
+        self._left_behind = [other for other in self._left_behind if other.thread.is_alive()]
+        self._left_behind.append(worker)
+        new = self._new()
+        self._workers[self._workers.index(worker)] = new
+        self._ended(assignment)
+        new.thread.start()
+        return True
+
+    @property
+    def left_behind(self) -> int:
+        """How many threads were left behind, and still do what they could not be stopped in."""
+        return sum(worker.thread.is_alive() for worker in self._left_behind)
 
     def join(self, timeout: float) -> bool:
-        """Return whether all threads have ended, waiting `timeout` seconds at most for it."""
+        """Return whether all threads have ended, waiting `timeout` seconds at most for it. Close the queue before.
+
+        One that is busy ends after its task; those left behind are not waited for.
+        """
         until = time.monotonic() + timeout
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        for worker in self._workers:
+            if worker.thread.ident is not None:
+                worker.thread.join(max(0.0, until - time.monotonic()))
+        return not any(worker.thread.is_alive() for worker in self._workers)
+
+    def _new(self) -> Worker:
+        self._started += 1
+        return Worker(f"jobledger-worker-{self._started}", self._run)
 
     # -- the threads ----------------------------------------------------------------------------------------------
 
-    def _run(self, index: int) -> None:
-        todo, current, coroutines = self._todo, self._current, Coroutines()
+    def _run(self, worker: Worker) -> None:
+        todo, user_code = self._todo, worker.user_code
         try:
-            while not self._stopping:
-                try:
-                    assignment = todo.popleft()
-                except IndexError:
-                    with self._available:
-                        while not todo and not self._stopping:
-                            self._available.wait()
-                    continue
-                if assignment.lost or (self._held and self._park(assignment)):
-                    continue
-                current[index] = assignment
-                self._work(assignment, coroutines)
-                if assignment.failed:
-                    self._hold(assignment)
-                current[index] = None
-                self._finished(assignment)
+            while (assignment := todo.take()) is not None:
+                worker.assignment = assignment
+                assignment.began = time.monotonic()
+                self._work(assignment, user_code)
+                if user_code.left_behind:
+                    return
+                worker.assignment = None
+                self._ended(assignment)
+        except TaskCanceled:
+            if not user_code.left_behind:  # what is raised from outside came late
+                raise
         finally:
-            coroutines.close()
+            user_code.close()
 
-    def _hold(self, failed: Assignment) -> None:
-        """A failure may halt the job: begin no other task of it before the engine has said so."""
-        with self._available:
-            self._held.setdefault(failed.job_id, set()).add(failed)
-
-    def _park(self, assignment: Assignment) -> bool:
-        with self._available:
-            held = assignment.job_id in self._held
-            if held:
-                self._parked.append(assignment)
-        return held
-
-    def _finished(self, assignment: Assignment) -> None:
+    def _ended(self, assignment: Assignment) -> None:
+        barrier = self._todo.ended(assignment)
         self._done.append(assignment)
-        if assignment.failed or len(self._todo) <= self.low or len(self._done) >= FULL:
-            if not self._told_urgent:
-                self._told_urgent = True
-                self._tell(self._on_urgent)
+        if barrier or self._todo.open <= self.low or len(self._done) >= FULL:
+            self.hurry()
         elif not self._told_first:
             self._told_first = True
             self._tell(self._on_first)
+
+    def hurry(self) -> None:
+        """Have the event loop look at once."""
+        if not self._told_urgent:
+            self._told_urgent = True
+            self._tell(self._on_urgent)
 
     def _tell(self, callback: Callable[[], None]) -> None:
         try:
             self._loop.call_soon_threadsafe(callback)
         except RuntimeError:  # the loop was closed while this thread was busy: nobody waits for the result
-            self._stopping = True
+            self._todo.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,8 +15,11 @@ from jobledger.adapters.runner.assignment import Assignment
 from jobledger.adapters.runner.cache import CacheNotConfigured, InMemoryCache, NoCache
 from jobledger.adapters.runner.context import Equipment, RunningContext
 from jobledger.adapters.runner.registry import TaskRegistry
+from jobledger.core import ranges
 from jobledger.core.context import ExecutionContext, FutureTask
 from jobledger.core.errors import ArgumentError
+from jobledger.core.options import Concurrency, Retry
+from jobledger.core.policy import Policy
 from jobledger.core.submission import TaskSpec
 from jobledger.core.task import InputError, Task
 
@@ -30,6 +35,7 @@ JOB = str(uuid4())
 
 
 def make_context(**options: Any) -> RunningContext:
+    policy = options.pop("policy", None)
     equipment = Equipment(
         **{
             "tasks": TaskRegistry([Step]),
@@ -41,7 +47,7 @@ def make_context(**options: Any) -> RunningContext:
             **options,
         }
     )
-    spec = TaskSpec("Step", 0, 0, "here")
+    spec = TaskSpec("Step", 0, 0, "here", policy=policy)
     return RunningContext(Assignment(JOB, "a job", 3, 2, spec, b"1"), Step, equipment)
 
 
@@ -92,11 +98,21 @@ BAD = {
     "a made-up dependency": ({"depends_on": FutureTask(0)}, ValueError, "a task of another parent"),
     "a later dependency": ({"depends_on": FutureTask(7)}, ValueError, "a task of another parent"),
     "a negative dependency": ({"depends_on": FutureTask(-1)}, ValueError, "a task of another parent"),
-    "negative retries": ({"max_retries": -1}, ArgumentError, "max_retries is 0 to"),
-    "endless retries": ({"max_retries": 2**31}, ArgumentError, "max_retries is 0 to"),
-    "half a retry": ({"max_retries": 1.5}, TypeError, "whole number"),
-    "retries in words": ({"max_retries": "3"}, TypeError, "whole number"),
-    "true retries": ({"max_retries": True}, TypeError, "whole number"),
+    "negative retries": ({"max_retries": -1}, ArgumentError, "max_retries=-1 cannot be used"),
+    "endless retries": ({"max_retries": 2**31}, ArgumentError, "max_retries=2147483648 cannot be used"),
+    "half a retry": ({"max_retries": 1.5}, ArgumentError, "max_retries=1.5"),
+    "retries in words": ({"max_retries": "3"}, ArgumentError, "max_retries='3'"),
+    "true retries": ({"max_retries": True}, ArgumentError, "max_retries=True"),
+    "an unknown option": ({"prio": 1}, ArgumentError, "'prio' is no option of a task: there are .*priority"),
+    "a priority in words": ({"priority": "high"}, ArgumentError, "priority='high'"),
+    "no time at all": ({"timeout": 0}, ArgumentError, "timeout=0 cannot be used"),
+    "a start without a zone": ({"start": datetime(2030, 1, 1)}, ArgumentError, "start=.* no time zone"),
+    "an unknown reaction": (
+        {"on_failure": "stop"},
+        ArgumentError,
+        "on_failure='stop' .* 'halt' or 'continue'",
+    ),
+    "a number as policy": ({"retry": 3}, ArgumentError, r"retry=3 .* Retry\(3"),
     "a numbered cluster": ({"cluster": 7}, TypeError, "slug"),
     "an unprintable cluster": ({"cluster": "a\ud800"}, ArgumentError, "slug"),
     "a blank cluster": ({"cluster": "  "}, ArgumentError, "slug"),
@@ -153,6 +169,61 @@ def test_a_thread_left_behind_submits_nothing_any_more(context: RunningContext, 
     context.close()
     with pytest.raises(RuntimeError, match="this execution is over"):
         context.submit_subtask(Step(2))
+
+
+# -- policies -----------------------------------------------------------------------------------------------------
+
+
+class Fetch(Task, timeout=30, retry=Retry(4, delay=1.0), priority=2):
+    url: str = ""
+
+    def execute(self, context: ExecutionContext) -> None: ...
+
+
+def policies(context: RunningContext) -> list[TaskSpec]:
+    (submission,) = context.subtasks.chunks()
+    return [
+        submission.specs[index] for index, count in ranges.pairs(submission.spec_runs) for _ in range(count)
+    ]
+
+
+def test_the_policy_of_the_class_holds_and_can_be_overridden(context: RunningContext) -> None:
+    context.submit_subtask(Fetch())
+    context.submit_subtask(Fetch(), timeout=timedelta(minutes=1), priority=0, retry=None)
+    context.submit_subtasks([Fetch(), Step(1)], max_retries=7, concurrency=Concurrency("api", 3))
+    plain, asked, many, step = policies(context)
+    assert (plain.asked.timeout, plain.asked.delay, plain.asked.priority) == (30_000_000, 1_000_000, 2)
+    assert plain.max_retries == 4
+    assert (asked.asked.timeout, asked.asked.delay, asked.asked.priority) == (60_000_000, 0, 0)
+    assert asked.max_retries == 0
+    assert (many.max_retries, many.asked.delay) == (7, 1_000_000)
+    assert (step.max_retries, step.asked) == (7, Policy(key="api", limit=3))
+
+
+def test_subtasks_have_the_priority_of_their_parent_unless_they_have_one() -> None:
+    context = make_context(policy=Policy(priority=9, timeout=5))
+    context.submit_subtask(Step(1))
+    context.submit_subtask(Step(2), priority=0)
+    context.submit_subtask(Fetch())
+    assert [spec.asked.priority for spec in policies(context)] == [9, 0, 2]
+    assert policies(context)[0].asked == Policy(priority=9)
+
+
+def test_a_start_in_seconds_counts_from_the_call(context: RunningContext) -> None:
+    before = time.time_ns() // 1000
+    context.submit_subtask(Step(1), start=60)
+    after = time.time_ns() // 1000
+    context.submit_subtask(Step(2), start=datetime(2030, 1, 1, tzinfo=UTC))
+    relative, absolute = (spec.asked.not_before for spec in policies(context))
+    assert before <= relative - 60_000_000 <= after + 10_000
+    assert absolute == datetime(2030, 1, 1, tzinfo=UTC).timestamp() * 1e6
+
+
+def test_thousands_of_tasks_with_one_policy_are_few_kinds(context: RunningContext) -> None:
+    for number in range(2000):
+        context.submit_subtask(Step(number), start=60, retry=Retry(3, on=(OSError,)))
+    (submission,) = context.subtasks.chunks()
+    assert len(submission.specs) < 200
 
 
 # -- the running task ---------------------------------------------------------------------------------------------

@@ -17,11 +17,12 @@ from jobledger.adapters.protocol import encode
 from jobledger.adapters.runner.assignment import Assignment
 from jobledger.adapters.runner.cache import NoCache
 from jobledger.adapters.runner.context import Equipment
-from jobledger.adapters.runner.execution import Coroutines, execute
+from jobledger.adapters.runner.execution import execute
 from jobledger.adapters.runner.failure import MAX_MESSAGE, MAX_TRACEBACK, bounded, describe
 from jobledger.adapters.runner.registry import TaskRegistry
+from jobledger.adapters.runner.user_code import UserCode
 from jobledger.core.commands import ReleaseTask, Report, ReportComputed, ReportFailed, StageSubtasks
-from jobledger.core.context import ExecutionContext
+from jobledger.core.context import ExecutionContext, TaskCanceled
 from jobledger.core.submission import TaskSpec
 from jobledger.core.task import Task, encode_input, identifier_of
 
@@ -33,14 +34,14 @@ class Worker(ThreadPoolExecutor):
 
     def __init__(self) -> None:
         super().__init__(1)
-        self.coroutines = Coroutines()
+        self.user_code = UserCode()
 
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
     with Worker() as worker:
         yield worker
-        worker.submit(worker.coroutines.close).result()
+        worker.submit(worker.user_code.close).result()
 
 
 def run(
@@ -53,7 +54,7 @@ def run(
     assignment = Assignment(str(uuid4()), "a job", 3, 2, spec, given)
     registry = TaskRegistry([type(task)] if classes is None else classes)
     equipment = Equipment(registry, NoCache(), "default", None, logging.INFO, 900_000)
-    worker.submit(execute, assignment, equipment, worker.coroutines).result(30)
+    worker.submit(execute, assignment, equipment, worker.user_code).result(30)
     reports = [_decode(report) for report in assignment.reports]
     assert all((report.task, report.attempt) == (3, 2) for report in reports)
     assert assignment.submits == any(getattr(report, "subtasks", None) is not None for report in reports)
@@ -158,6 +159,7 @@ EXCEPTIONS: dict[str, tuple[Any, str, str]] = {
     "hostile notes": (lambda: NotesAreHostile("m"), "NotesAreHostile", "m"),
     "a circle of causes": (chained, "ValueError", "outer"),
     "exit": (lambda: SystemExit(1), "SystemExit", "1"),
+    "canceled by nobody": (TaskCanceled, "TaskCanceled", "the task was asked to stop"),
     "interrupt": (KeyboardInterrupt, "KeyboardInterrupt", ""),
     "canceled": (asyncio.CancelledError, "CancelledError", ""),
     "generator exit": (GeneratorExit, "GeneratorExit", ""),

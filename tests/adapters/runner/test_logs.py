@@ -14,7 +14,7 @@ import structlog
 from jobledger.adapters.runner.logs import log_level, task_logger
 from jobledger.core.errors import ArgumentError
 
-IDS = {"job_id": "j", "task_id": "j/3", "attempt": 2}
+IDS: dict[str, Any] = {"job_id": "j", "task_id": "j/3", "attempt": 2}
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

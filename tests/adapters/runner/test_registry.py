@@ -82,3 +82,9 @@ def test_what_can_only_be_submitted_is_refused() -> None:
 def test_what_is_no_task_class_is_refused(thing: Any) -> None:
     with pytest.raises(TypeError, match="task class"):
         TaskRegistry([thing])
+
+
+@pytest.mark.parametrize("things", [Plain, 5])
+def test_tasks_are_given_as_a_list(things: Any) -> None:
+    with pytest.raises(TypeError, match="is no list of task classes: pass one, such as tasks="):
+        TaskRegistry(things)

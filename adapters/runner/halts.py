@@ -1,0 +1,55 @@
+"""Jobs and tasks that go no further: what has not begun is given back, and what runs is told if it was canceled."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from nats.aio.msg import Msg
+
+from .. import protocol as p
+from ..link import Link
+from .assignment import Assignments
+from .limits import Limits
+from .outbox import Outbox
+from .todo import Todo
+
+log = logging.getLogger(__name__)
+
+
+class Halts:
+    """Does what the engine says, wherever it says so: to all runners, or in answer to this one."""
+
+    def __init__(
+        self,
+        todo: Todo,
+        assignments: Assignments,
+        outbox: Outbox,
+        limits: Limits,
+        on_news: Callable[[], None],
+    ) -> None:
+        """`on_news` is called when there may be something to report."""
+        self._todo = todo
+        self._assignments = assignments
+        self._outbox = outbox
+        self._limits = limits
+        self._on_news = on_news
+
+    async def listen(self, link: Link) -> Callable[[], Awaitable[None]]:
+        """Hear what all runners are told, until what is returned is called. What is missed comes in answers."""
+        return await link.listen(link.names.halted, self._told)
+
+    async def _told(self, message: Msg) -> None:
+        try:
+            self.halt(p.decode_halted(message.data))
+        except msgspec.MsgspecError as error:
+            log.error("the engine says that something was halted, but it cannot be read: %s", error)
+
+    def halt(self, halted: p.Halted) -> None:
+        """Begin no more of this job, or of these tasks of it."""
+        self._outbox.give_back(self._todo.take_back_job(halted.job_id, halted.tasks), "it was halted")
+        if halted.canceled:
+            self._assignments.notify(halted)
+            self._limits.told()
+        self._on_news()
