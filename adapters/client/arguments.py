@@ -3,96 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Union
 from uuid import UUID
 
-from jobledger.core.clusters import DEFAULT_CLUSTER
-from jobledger.core.commands import SubmitJob
+from jobledger.core.clusters import DEFAULT_CLUSTER, MAX_SLUG
 from jobledger.core.errors import ArgumentError
-from jobledger.core.submission import NewTask, TaskSpec, columns
-from jobledger.core.task import InputError, Task, encode_input, identifier_of
+from jobledger.core.lifecycle import JobState
+from jobledger.core.options import Seconds, micros
+from jobledger.projections.clusters import Cluster
+from jobledger.projections.tasks import TaskView
 
-from .ids import new_id, whoami
+if TYPE_CHECKING:
+    from .facts import JobFacts
 
-Tasks: TypeAlias = Task | Sequence[Task]
-Clusters: TypeAlias = str | Sequence[str | None] | None
+JobOrId: TypeAlias = Union["JobFacts", UUID, str]
+#: also a task, or its id as text: the job's id and the task's number, with a slash between them
+JobOrTask: TypeAlias = Union["JobFacts", UUID, str, TaskView]
+When: TypeAlias = datetime | Seconds
+ClusterOrSlug: TypeAlias = Cluster | str
 
-MAX_NAME = 1024  # characters of a job's name
-MAX_RETRIES = 2**31 - 1
-
-
-def submit_command(name: str, root_task_or_tasks: Tasks, cluster: Clusters, max_retries: int) -> SubmitJob:
-    """Return the command that submits this job, under a new id.
-
-    Errors: ArgumentError for the name, the clusters or max_retries; InputError (an ArgumentError and a TypeError)
-            for what is no task, and for an input that does not fit its task.
-    """
-    tasks = _root_tasks(root_task_or_tasks)
-    clusters = _clusters(cluster, len(tasks))
-    name = checked_text("name", name, limit=MAX_NAME, example="submit('nightly build', …)")
-    retries = _retries(max_retries)
-    new = [_new_task(task, where, retries) for task, where in zip(tasks, clusters, strict=True)]
-    (submission,) = columns(new)
-    return SubmitJob(str(new_id()), name, submission, whoami())
-
-
-def _root_tasks(given: Any) -> list[Task]:
-    several = isinstance(given, Iterable) and not isinstance(given, Task | type | str | bytes | dict)
-    tasks = list(given) if several else [given]
-    if not tasks:
-        raise ArgumentError("root_task_or_tasks is empty: a job begins with at least one task")
-    for index, task in enumerate(tasks):
-        if not isinstance(task, Task):
-            place = f"root_task_or_tasks[{index}]" if several else "root_task_or_tasks"
-            if isinstance(task, type) and issubclass(task, Task):
-                raise InputError(
-                    f"{place} is the class {task.__name__}: pass an instance, {task.__name__}(…)"
-                )
-            raise InputError(
-                f"{place} is {task!r:.100}, a {type(task).__name__}: pass an instance of a subclass of Task, "
-                "or a list of them"
-            )
-    return tasks
-
-
-def _clusters(given: Any, count: int) -> list[str]:
-    if given is None or isinstance(given, str):
-        return [cluster_name(given)] * count
-    if not isinstance(given, Sequence):
-        raise ArgumentError(f"cluster={given!r:.100} is no cluster: pass its name, or one for each root task")
-    if len(given) != count:
-        raise ArgumentError(
-            f"cluster lists {len(given)} clusters for {count} root task{'' if count == 1 else 's'}: "
-            "list one for each, or pass a single one for all"
-        )
-    return [cluster_name(one) for one in given]
+#: no time: what a command carries where none was given
+NO_GRACE = -1
+#: what a point in time may be given as
+A_MOMENT = "an aware datetime, seconds or a timedelta"
 
 
 def cluster_name(given: Any) -> str:
-    """Return the name of a cluster, that of the default one for None. Errors: ArgumentError."""
+    """Return the slug of a cluster, that of the default one for None. Errors: ArgumentError."""
     # The empty text means the default one, as in programs written for Tilebox.
     if given is None or given == "":
         return DEFAULT_CLUSTER
-    return checked_text("cluster", given, limit=100, example="cluster='gpu'")
-
-
-def _retries(given: Any) -> int:
-    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= MAX_RETRIES:
-        raise ArgumentError(
-            f"max_retries={given!r:.100} is no number of retries: pass an int from 0 (the default) to {MAX_RETRIES}"
-        )
-    return given
-
-
-def _new_task(task: Task, cluster: str, max_retries: int) -> NewTask:
-    name, major, minor = _identity(task)
-    return NewTask(TaskSpec(name, major, minor, cluster, max_retries), encode_input(task), frozenset())
-
-
-def _identity(task: Task) -> tuple[str, int, int]:
-    identifier = identifier_of(task)
-    return identifier.name, identifier.major, identifier.minor
+    slug = given.slug if isinstance(given, Cluster) else given
+    return checked_text("cluster", slug, limit=MAX_SLUG, example="cluster='gpu'")
 
 
 def checked_text(argument: str, given: Any, *, limit: int, example: str, blank: bool = False) -> str:
@@ -128,6 +73,32 @@ def job_id(given: Any) -> str:
     )
 
 
+class Target(NamedTuple):
+    """What a command speaks of."""
+
+    job_id: str
+    task: int | None  #: None: the whole job
+
+
+def job_or_task(given: Any) -> Target:
+    """Return the job, or the task of a job, that is given as an object or by its id. Errors: ArgumentError."""
+    identity = given.id if isinstance(given, TaskView) else given
+    if isinstance(identity, str) and "/" in identity:
+        job, _, number = identity.rpartition("/")
+        if number.isascii() and number.isdecimal() and len(number) < 10:
+            return Target(job_id(job), int(number))
+        raise ArgumentError(
+            f"{given!r:.100} is not the id of a task: that is the job's id and the task's number, such as "
+            "'018dd029-58ca-74e5-8b58-b4f99d610f9a/3'"
+        )
+    return Target(job_id(given), None)
+
+
+def reason(given: Any) -> str:
+    """Return a reason, which may be empty. Errors: ArgumentError."""
+    return checked_text("reason", given, limit=4096, example="reason='wrong input'", blank=True)
+
+
 def seconds(argument: str, given: Any) -> float:
     """Return a number of seconds, infinity for None. Errors: ArgumentError."""
     if given is None:
@@ -135,3 +106,47 @@ def seconds(argument: str, given: Any) -> float:
     if isinstance(given, int | float) and not isinstance(given, bool) and given >= 0:  # nan is not
         return float(given)
     raise ArgumentError(f"{argument}={given!r:.100} is no time: pass seconds from 0 up, or None for no limit")
+
+
+def grace(given: Seconds | None) -> int:
+    """Return a time to stop in µs, NO_GRACE for None. Errors: ArgumentError."""
+    return NO_GRACE if given is None else micros("grace", given)
+
+
+def moment(argument: str, given: When | None, now: int | None = None) -> int:
+    """Return a time of the clock in µs since 1970 UTC, 0 for None; seconds and a timedelta count from `now` (None: now).
+
+    Errors: ArgumentError.
+    """
+    if given is None:
+        return 0
+    if isinstance(given, datetime):
+        if given.tzinfo is None:
+            raise ArgumentError(
+                f"{argument}={given!r} has no time zone: pass an aware datetime, such as datetime.now(UTC)"
+            )
+        return (given.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+    return (time.time_ns() // 1000 if now is None else now) + micros(argument, given, remedy=A_MOMENT)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def flag(argument: str, given: Any) -> bool:
+    """Return True or False. Errors: ArgumentError for anything else."""
+    if not isinstance(given, bool):
+        raise ArgumentError(f"{argument}={given!r:.100} is neither True nor False: pass one of them")
+    return given
+
+
+def states(given: Any) -> frozenset[JobState]:
+    """Return the job states that are meant: all of them for None. Errors: ArgumentError."""
+    if given is None:
+        return frozenset(JobState)
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    found = frozenset(several)
+    if not found or not all(isinstance(one, JobState) for one in found):
+        raise ArgumentError(
+            f"states={given!r:.100} is not a JobState, nor several: write states=JobState.FAILED, or a list of them"
+        )
+    return found

@@ -1,33 +1,32 @@
-"""Where everything starts: `Client()`."""
+"""Where everything starts: `Client()`, or `AsyncClient()` in a program that has an event loop of its own."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
-from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
 
-from jobledger.core.errors import ArgumentError
+from jobledger.core.clusters import DEFAULT_CLUSTER
 
-from ..embedded.folder import DataFolder
-from ..nats.endpoint import Endpoint
-from ..nats.names import DEFAULT_NAMESPACE, Names
 from ..portal import shared_portal
 from . import arguments
-from .jobs import JobClient
-from .session import Session
+from .arguments import ClusterOrSlug
+from .clusters import AsyncClusterClient, ClusterClient, require
+from .connecting import PATIENCE, URL_VARIABLE, Connected
+from .jobs import AsyncJobClient, JobClient
 
 if TYPE_CHECKING:
     from jobledger.core.context import JobCache
     from jobledger.core.task import TaskClass
 
     from ..runner.runner import TaskRunner
+    from .async_runner import AsyncTaskRunner
+    from .session import Session
 
-URL_VARIABLE = "JOBLEDGER_URL"
-PATIENCE = 30.0  # seconds
+__all__ = ["PATIENCE", "URL_VARIABLE", "AsyncClient", "Client"]
 
 
-class Client:
+class Client(Connected):
     """A connection to a server, made when it is first needed. May be used from several threads, and after a fork.
 
     Shape:  `Client()` uses the embedded server of the default data folder, starting it if it does not run: the folder
@@ -45,49 +44,24 @@ class Client:
     ...     job = client.jobs().submit("greetings", Greet("world"))
     """
 
-    def __init__(
-        self,
-        url: str | Sequence[str] | None = None,
-        *,
-        data_folder: str | PathLike[str] | None = None,
-        namespace: str = DEFAULT_NAMESPACE,
-        name: str | None = None,
-        user: str | None = None,
-        password: str | None = None,
-        token: str | None = None,
-        credentials: str | PathLike[str] | None = None,
-        tls_ca: str | PathLike[str] | None = None,
-        tls_cert: str | PathLike[str] | None = None,
-        tls_key: str | PathLike[str] | None = None,
-        tls_hostname: str | None = None,
-        patience: float = PATIENCE,
-    ) -> None:
-        login = {
-            "user": user,
-            "password": password,
-            "token": token,
-            "credentials": credentials,
-            "tls_ca": tls_ca,
-            "tls_cert": tls_cert,
-            "tls_key": tls_key,
-            "tls_hostname": tls_hostname,
-        }
-        login = {argument: value for argument, value in login.items() if value is not None}
-        self._where, resolve = _server(url, data_folder, login)
-        label = arguments.checked_text(
-            "name", name or "jobledger client", limit=256, example="name='importer'"
-        )
-        self._session = Session(
-            resolve, _names(namespace), name=label, patience=arguments.seconds("patience", patience)
-        )
-
     def jobs(self) -> JobClient:
-        """Return what submits, finds, cancels and retries jobs."""
+        """Return what submits, finds, cancels and retries jobs.
+
+        >>> job = client.jobs().submit("greetings", Greet("world"))
+        """
         return JobClient(self._session)
+
+    def clusters(self) -> ClusterClient:
+        """Return what creates, finds, changes and deletes clusters.
+
+        >>> [cluster.slug for cluster in client.clusters().all() if not cluster.deletable]
+        ['default']
+        """
+        return ClusterClient(self._session)
 
     def runner(
         self,
-        cluster: str | None = None,
+        cluster: ClusterOrSlug | None = None,
         tasks: Iterable[TaskClass] | None = None,
         cache: JobCache | None = None,
         context: type[Any] | Any | None = None,
@@ -97,25 +71,30 @@ class Client:
         """Return a runner, which runs tasks in this process once its `run_all` or `run_forever` is called.
 
         Shape:  `tasks` are the classes it can run; `cluster` is where it takes tasks from (None: the default cluster);
-                `cache` is what its tasks find as `context.job_cache`, `context` makes their `context.runner_context`;
+                `cache` is what its tasks find as `context.job_cache` (None: one on the NATS server, which all runners
+                of a job share), `context` makes their `context.runner_context`;
                 `concurrency` is how many tasks it runs at a time, each on a thread of its own.
-        Errors: ArgumentError or TypeError for arguments that cannot be used. No server is needed before it runs.
+        Errors: ArgumentError or TypeError for arguments that cannot be used; NotFoundError for a cluster there is not.
+                No server is needed before it runs, unless to look for a cluster other than the default one.
 
         >>> client.runner(tasks=[Greet], concurrency=4).run_all()
         """
-        from ..runner.runner import TaskRunner
-
-        return TaskRunner(
-            tasks,
-            link=self._session.link,
-            cluster=arguments.cluster_name(cluster),
-            cache=cache,
-            context=context,
-            concurrency=concurrency,
-        )
+        slug = arguments.cluster_name(cluster)
+        if slug != DEFAULT_CLUSTER:
+            shared_portal().run(require(self._session, slug))
+        return _runner(self._session, cluster, tasks, cache, context, concurrency)
 
     def close(self) -> None:
-        """Close the connection. Jobs of this client can then not be read any more; running jobs go on."""
+        """Close the connection, and the subscriptions on it. Jobs of this client can then not be read any more;
+        running jobs go on.
+
+        >>> client = Client()
+        >>> job = client.jobs().submit("greetings", Greet("world"))
+        >>> client.close()
+        >>> job.state
+        Traceback (most recent call last):
+        ServerUnavailable: this client was closed: make a new Client()
+        """
         shared_portal().run(self._session.close())
 
     def __enter__(self) -> Self:
@@ -124,72 +103,112 @@ class Client:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        namespace = self._session.names.namespace
-        more = "" if namespace == DEFAULT_NAMESPACE else f", namespace={namespace!r}"
-        return f"Client({self._where}{more})"
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a Client holds a connection and cannot be copied: make another one with the same arguments"
-        )
+class AsyncClient(Connected):
+    """A `Client` to be awaited. It belongs to the event loop on which it is first used; a runner has threads of its own.
+
+    Arguments and errors are those of `Client`; RuntimeError when it is used on another loop.
+
+    >>> async def greet() -> None:
+    ...     async with AsyncClient() as client:
+    ...         job = await client.jobs().submit("greetings", Greet("world"))
+    ...         await client.runner(tasks=[Greet]).run_all()
+    ...         async for job in job.watch():
+    ...             print(job.state.name)
+    >>> asyncio.run(greet())
+    COMPLETED
+    """
+
+    _for_runners: Session | None = None
+
+    def jobs(self) -> AsyncJobClient:
+        """Return what submits, finds, cancels and retries jobs.
+
+        >>> async def submit() -> str:
+        ...     async with AsyncClient() as client:
+        ...         job = await client.jobs().submit("greetings", Greet("world"))
+        ...         return job.state.name
+        >>> asyncio.run(submit())
+        'SUBMITTED'
+        """
+        return AsyncJobClient(self._session)
+
+    def clusters(self) -> AsyncClusterClient:
+        """Return what creates, finds, changes and deletes clusters.
+
+        >>> async def undeletable() -> list[str]:
+        ...     async with AsyncClient() as client:
+        ...         return [cluster.slug for cluster in await client.clusters().all() if not cluster.deletable]
+        >>> asyncio.run(undeletable())
+        ['default']
+        """
+        return AsyncClusterClient(self._session)
+
+    def runner(
+        self,
+        cluster: ClusterOrSlug | None = None,
+        tasks: Iterable[TaskClass] | None = None,
+        cache: JobCache | None = None,
+        context: type[Any] | Any | None = None,
+        *,
+        concurrency: int = 1,
+    ) -> AsyncTaskRunner:
+        """Return a runner, which runs tasks in this process while its `run_all` or `run_forever` is awaited.
+
+        Arguments and errors are those of `Client.runner`. Its tasks run on threads, never on this event loop: none of
+        them holds it up.
+
+        >>> async def work() -> None:
+        ...     async with AsyncClient() as client:
+        ...         await client.runner(tasks=[Greet], concurrency=4).run_all()
+        >>> asyncio.run(work())
+        """
+        from .async_runner import AsyncTaskRunner
+
+        # Runners live on the shared loop: they must not wait for what else runs on the caller's.
+        if self._for_runners is None:
+            self._for_runners = self._new_session()
+        return AsyncTaskRunner(_runner(self._for_runners, cluster, tasks, cache, context, concurrency))
+
+    async def close(self) -> None:
+        """Close the connection, and the subscriptions on it. Running jobs go on.
+
+        >>> async def submit() -> AsyncJob:
+        ...     client = AsyncClient()
+        ...     try:
+        ...         return await client.jobs().submit("greetings", Greet("world"))
+        ...     finally:
+        ...         await client.close()
+        >>> asyncio.run(submit()).name
+        'greetings'
+        """
+        await self._session.close()
+        if self._for_runners is not None:
+            closing = asyncio.run_coroutine_threadsafe(self._for_runners.close(), shared_portal().loop)
+            await asyncio.wrap_future(closing)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
 
 
-def _server(url: Any, data_folder: Any, login: dict[str, Any]) -> tuple[str, Callable[[], Endpoint]]:
-    """Return how to show where the server is, and what finds it. Errors: ArgumentError."""
-    if url is not None and data_folder is not None:
-        raise ArgumentError(
-            "url and data_folder exclude each other: a url names a server that runs already, a data folder has an "
-            "embedded one. Give one of them"
-        )
-    if url is None and data_folder is None:
-        url = os.environ.get(URL_VARIABLE) or None
-    if url is not None:
-        endpoint = _endpoint(url, login)
-        return repr(endpoint.shown), lambda: endpoint
-    if login:
-        raise ArgumentError(
-            f"{', '.join(login)}: logins belong to a server with a url, and none is given; "
-            f"write Client('nats://host:port', …) or set {URL_VARIABLE}"
-        )
-    # Settled now: what the environment says later must not move this client elsewhere.
-    folder = _folder(data_folder)
+def _runner(
+    session: Session,
+    cluster: ClusterOrSlug | None,
+    tasks: Iterable[TaskClass] | None,
+    cache: JobCache | None,
+    context: type[Any] | Any | None,
+    concurrency: int,
+) -> TaskRunner:
+    from ..runner.runner import TaskRunner
 
-    def embedded() -> Endpoint:
-        from ..embedded.start import ensure_server
-
-        return ensure_server(folder)
-
-    return f"data_folder={folder!r}", embedded
-
-
-def _endpoint(url: Any, login: dict[str, Any]) -> Endpoint:
-    urls = url if isinstance(url, str) else tuple(url) if isinstance(url, list | tuple) else None
-    if urls is None or not all(isinstance(one, str) for one in urls):
-        raise ArgumentError(
-            f"url={url!r:.100} is no address: pass text such as 'nats://host:4222', or a list of such"
-        )
-    for argument, value in login.items():
-        if not isinstance(value, str) and (argument in _TEXTS or not isinstance(value, PathLike)):
-            raise ArgumentError(f"{argument} is a {type(value).__name__}: pass text")
-    return Endpoint(urls, **login)
-
-
-_TEXTS = frozenset({"user", "password", "token", "tls_hostname"})
-
-
-def _folder(given: Any) -> str:
-    if given is not None and (not isinstance(given, str | PathLike) or not fspath(given)):
-        raise ArgumentError(
-            f"data_folder={given!r:.100} is no folder: pass a path, or None for the default one"
-        )
-    return str(DataFolder.locate(given).path)
-
-
-def _names(namespace: Any) -> Names:
-    try:
-        return Names(namespace)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            f"namespace={namespace!r:.100} cannot be used: 1 to 64 letters, digits, dashes or underscores can"
-        ) from error
+    return TaskRunner(
+        tasks,
+        link=session.link,
+        cluster=arguments.cluster_name(cluster),
+        cache=cache,
+        context=context,
+        concurrency=concurrency,
+    )

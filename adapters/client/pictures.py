@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from jobledger.core.errors import ArgumentError
 from jobledger.core.lifecycle import TaskState
-from jobledger.projections.diagram import DIRECTIONS, THEMES, Outline, Piece, drawn, tree
+from jobledger.projections.diagram import DIRECTIONS, THEMES, Piece
 
 LAYOUTS = ("dagre", "elk")
 
@@ -19,6 +20,8 @@ _STYLES = {
     TaskState.FAILED: "bold red",
     TaskState.SKIPPED: "magenta",
     TaskState.FAILED_OPTIONAL: "yellow",
+    TaskState.CANCELED: "magenta",
+    TaskState.ABANDONED: "magenta",
 }
 
 
@@ -37,13 +40,19 @@ def _check_choice(argument: str, given: Any, choices: tuple[str, ...]) -> None:
         raise ArgumentError(f"{argument}={given!r:.100} is not possible: pass {listed} or {choices[-1]!r}")
 
 
-def show(outline: Outline, *, direction: str, theme: str) -> None:
-    """Show the picture where a notebook can, else print the tree."""
-    if in_notebook():
-        shown = import_module("IPython.display")  # it is there, but not among our dependencies
-        shown.display(shown.SVG(drawn(outline, direction=direction, theme=theme)))
-    else:
-        _print(tree(outline))
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is to be shown: a diagram where a notebook shows it, else a tree in text."""
+
+    svg: str = ""
+    tree: list[list[Piece]] = field(default_factory=list)
+
+    def show(self) -> None:
+        if self.svg:
+            shown = import_module("IPython.display")  # it is there, but not among our dependencies
+            shown.display(shown.SVG(self.svg))
+        else:
+            _print(self.tree)
 
 
 def in_notebook() -> bool:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from jobledger.core.errors import ServerUnavailable
-from jobledger.core.lifecycle import TaskState
+from jobledger.core.errors import NotFoundError, ServerUnavailable
+from jobledger.core.events import JobDeleted
+from jobledger.core.lifecycle import JobState
 from jobledger.projections.history import History
 from jobledger.projections.job_view import JobView
+
+from .requests import not_found
+from .results import read_value
 
 if TYPE_CHECKING:
     from ..nats.log import StoredCommit
     from .session import Session
 
+P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F", bound="Reading | list[Reading] | None")
 
-FOLLOW = 10.0  # seconds after which the engine answers a question that has no news, and is asked again
-FOLLOW_MARGIN = 5.0  # seconds an answer may be late before it is held to be lost
-#: Seconds a wait without a limit outlasts a server that is away: longer than a restart or an upgrade takes.
-WAIT_PATIENCE = 300.0
 _REPLICA_LAG = 5.0  # seconds in which a replica must have what the engine has acknowledged
 _PAUSE = 0.02
-_ONE_LOOK = 2.0  # seconds beyond the time to wait in which a last look may still be answered
+_AT_ONCE = 64  # jobs of a list that are read at a time
 
 
 class Reading:
@@ -35,11 +36,11 @@ class Reading:
     Several tasks may refresh at once: a commit that another one has applied is passed over.
     """
 
-    def __init__(self, session: Session, job_id: str, *, name: str | None = None, at_least: int = 1) -> None:
+    def __init__(self, session: Session, job_id: str, *, name: str | None = None, at_least: int = 0) -> None:
         self.session = session
         self.job_id = job_id
         self.name = name  #: None until read
-        self.view = JobView(job_id)
+        self.view = self._empty()
         self._last: StoredCommit | None = None
         self._at_least = at_least
 
@@ -50,7 +51,8 @@ class Reading:
     async def refresh(self, *, patience: float | None = None) -> JobView:
         """Read what is new and return the view.
 
-        Errors: NotFoundError; DamagedLog; ServerUnavailable when the server stays away.
+        Errors: NotFoundError, also for a job that was deleted; DamagedLog; ServerUnavailable when the server stays
+                away.
         """
         late = time.monotonic() + _REPLICA_LAG
         while True:
@@ -62,14 +64,14 @@ class Reading:
                         self._last = stored
                     await asyncio.sleep(0)  # a long history must not hold up what else runs on this loop
             except Exception:
-                self.view, self._last = JobView(self.job_id), None
+                self.view, self._last = self._empty(), None
                 raise
-            if view.version >= self._at_least:
+            if view.version and view.version >= self._at_least:
                 self.name = view.job.name
+                if view.state is JobState.DELETED:
+                    raise self._deleted()
                 return view
-            if not view.version and self._at_least == 1:
-                from .requests import not_found
-
+            if not self._at_least:
                 raise not_found(self.job_id)
             if time.monotonic() > late:
                 raise ServerUnavailable(
@@ -88,54 +90,62 @@ class Reading:
         view = await self.refresh()
         return History(commits, lambda number: view.job.spec_of(number).name)
 
-    async def wait_settled(self, timeout: float) -> JobView:
-        """Return once the job is settled; told by the engine, not by looking again and again.
+    async def result(self) -> Any:
+        """Return what the root task returned, as JSON data; a list of what each returned where there are several."""
+        roots = (await self.refresh()).roots
+        results = [await read_value(self.session, task.value, whose=f"task {task.id}") for task in roots]
+        return results[0] if len(results) == 1 else results
 
-        Units:  `timeout` is seconds, or infinity.
-        Errors: TimeoutError, with the state so far; NotFoundError; DamagedLog; ServerUnavailable when nobody answers
-                for WAIT_PATIENCE seconds.
-        """
-        until = time.monotonic() + timeout
-        with contextlib.suppress(TimeoutError):
-            # One look is always taken: a job that is settled is told even to someone without any time.
-            async with asyncio.timeout(None if timeout == math.inf else timeout + _ONE_LOOK):
-                left = timeout
-                while True:
-                    if await self._follow(min(FOLLOW, left)) or not left:
-                        view = await self.refresh(patience=WAIT_PATIENCE)
-                        if view.settled:
-                            return view
-                        if not left:
-                            break
-                    left = max(0.0, until - time.monotonic())
-        raise TimeoutError(
-            f"{_told(self.view, self.name)} after {timeout:g} s. It goes on: wait again, or cancel it"
+    def _empty(self) -> JobView:
+        return _FollowedView(self.session, self.job_id)
+
+    def _deleted(self) -> NotFoundError:
+        view = self.view
+        events = self._last.commit.events if self._last is not None else []
+        by, reason = next(((one.by, one.reason) for one in events if isinstance(one, JobDeleted)), ("", ""))
+        return NotFoundError(
+            f"job {view.job.name!r} ({view.job.id}) was deleted at {view.updated_at:%Y-%m-%d %H:%M:%S} UTC"
+            f"{f' by {by}' if by else ''}{f': {reason}' if reason else ''}. Its history stays in the log"
         )
 
-    async def _follow(self, wait: float) -> bool:
-        """Return whether the job is settled, after waiting up to `wait` seconds for the news that it is."""
-        from ..protocol import FollowJob, JobStatus, Refused
-        from .requests import refusal
 
-        request = FollowJob(self.job_id, settled=True, wait=wait)
-        answer = await self.session.ask(request, timeout=wait + FOLLOW_MARGIN, patience=WAIT_PATIENCE)
-        if isinstance(answer, Refused):
-            raise await refusal(self.session, answer, self.job_id)
-        assert isinstance(answer, JobStatus)
-        if answer.settled:
-            self.expect(answer.version)
-        return answer.settled
+class _FollowedView(JobView):
+    """A view that knows the way to what is large, and to what comes after it."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session, job_id: str) -> None:
+        super().__init__(job_id, clock=session.now, fetch=session.fetch)
+        self._session = session
+
+    def show_live(self, number: int | None = None) -> None:
+        from .live import show
+
+        show(self._session, self, number)
 
 
-def _told(view: JobView, name: str | None) -> str:
-    """Say where an unsettled job stands, and what it waits for where nothing runs."""
-    job = view.job
-    if view.state is None:
-        return f"the state of job {job.id} could not be read: no answer from the server"
-    counts = ", ".join(f"{count} {state.name}" for state, count in view.tasks_by_state.items() if count)
-    text = f"job {name!r} ({job.id}) is not settled: {view.state.name} with tasks {counts}"
-    if not job.counts[TaskState.RUNNING.value]:
-        ready = job.graph.ready.find(1)
-        if ready >= 0:
-            text += f"; task {ready} is {view.tasks[ready].waiting}"
-    return text
+def read_first(op: Callable[P, Coroutine[Any, Any, F]]) -> Callable[P, Coroutine[Any, Any, F]]:
+    """Return an operation that gives the readings `op` gives, each read at least once.
+
+    Of a list, those that were deleted in this very moment are left out.
+    """
+
+    @wraps(op)
+    async def read(*args: P.args, **kwargs: P.kwargs) -> F:
+        found = await op(*args, **kwargs)
+        if isinstance(found, list):
+            for start in range(0, len(found), _AT_ONCE):
+                await asyncio.gather(*map(_if_there, found[start : start + _AT_ONCE]))
+            found[:] = [reading for reading in found if reading.view.version]
+        elif found is not None and not found.view.version:
+            await found.refresh()
+        return found
+
+    return read
+
+
+async def _if_there(reading: Reading) -> None:
+    try:
+        await reading.refresh()
+    except NotFoundError:
+        reading.view = JobView(reading.job_id)

@@ -15,8 +15,14 @@ a log on NATS JetStream before anyone is told, so that it goes on wherever its p
 >>> job.wait().state
 <JobState.COMPLETED: 4>
 
+The examples elsewhere take these for granted: `Greet`, the `client`, the `job` that is completed, and its only `task`.
+
 `jobledger.data` has what jobs are described with, `jobledger.cache` the caches for tasks, `jobledger.errors` what can
-be raised.
+be raised, `jobledger.testing` what tests run tasks with.
+
+>>> import jobledger
+>>> jobledger.__version__
+'...'
 """
 
 from __future__ import annotations
@@ -27,30 +33,41 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .adapters.client.client import Client
-    from .adapters.client.job import Job
-    from .adapters.client.jobs import JobClient
-    from .adapters.runner.runner import Runner
-    from .core.context import ExecutionContext
+    from .adapters.client.async_runner import AsyncTaskRunner
+    from .adapters.client.client import AsyncClient, Client
+    from .adapters.client.clusters import AsyncClusterClient, ClusterClient
+    from .adapters.client.job import AsyncJob, Job
+    from .adapters.client.jobs import AsyncJobClient, JobClient
+    from .adapters.runner.runner import Runner, RunnerContext, TaskRunner
+    from .core.context import ExecutionContext, TaskCanceled
     from .core.errors import (
         ArgumentError,
         DamagedLog,
         JobCanceled,
         JobFailed,
         JobLedgerError,
+        JobNotDeletable,
         JobNotRetryable,
         NotFoundError,
         ServerUnavailable,
         ServerUnsuitable,
     )
     from .core.lifecycle import JobState, TaskState
+    from .core.options import Concurrency, Retry
     from .core.task import Task
 
     __version__: str
 
 _HOMES = {
     "ArgumentError": "jobledger.core.errors",
+    "AsyncClient": "jobledger.adapters.client.client",
+    "AsyncClusterClient": "jobledger.adapters.client.clusters",
+    "AsyncJob": "jobledger.adapters.client.job",
+    "AsyncJobClient": "jobledger.adapters.client.jobs",
+    "AsyncTaskRunner": "jobledger.adapters.client.async_runner",
     "Client": "jobledger.adapters.client.client",
+    "ClusterClient": "jobledger.adapters.client.clusters",
+    "Concurrency": "jobledger.core.options",
     "DamagedLog": "jobledger.core.errors",
     "ExecutionContext": "jobledger.core.context",
     "Job": "jobledger.adapters.client.job",
@@ -58,20 +75,32 @@ _HOMES = {
     "JobClient": "jobledger.adapters.client.jobs",
     "JobFailed": "jobledger.core.errors",
     "JobLedgerError": "jobledger.core.errors",
+    "JobNotDeletable": "jobledger.core.errors",
     "JobNotRetryable": "jobledger.core.errors",
     "JobState": "jobledger.core.lifecycle",
     "NotFoundError": "jobledger.core.errors",
+    "Retry": "jobledger.core.options",
     "Runner": "jobledger.adapters.runner.runner",
+    "RunnerContext": "jobledger.adapters.runner.runner",
     "ServerUnavailable": "jobledger.core.errors",
     "ServerUnsuitable": "jobledger.core.errors",
     "Task": "jobledger.core.task",
+    "TaskCanceled": "jobledger.core.context",
+    "TaskRunner": "jobledger.adapters.runner.runner",
     "TaskState": "jobledger.core.lifecycle",
 }
 _from_home = lazy_names(globals(), _HOMES)
 
 __all__ = [
     "ArgumentError",
+    "AsyncClient",
+    "AsyncClusterClient",
+    "AsyncJob",
+    "AsyncJobClient",
+    "AsyncTaskRunner",
     "Client",
+    "ClusterClient",
+    "Concurrency",
     "DamagedLog",
     "ExecutionContext",
     "Job",
@@ -79,13 +108,18 @@ __all__ = [
     "JobClient",
     "JobFailed",
     "JobLedgerError",
+    "JobNotDeletable",
     "JobNotRetryable",
     "JobState",
     "NotFoundError",
+    "Retry",
     "Runner",
+    "RunnerContext",
     "ServerUnavailable",
     "ServerUnsuitable",
     "Task",
+    "TaskCanceled",
+    "TaskRunner",
     "TaskState",
     "__version__",
 ]
@@ -101,4 +135,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

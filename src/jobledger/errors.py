@@ -1,27 +1,77 @@
-"""What can be raised on purpose. Each says what was wrong, what came of it, and what to do next."""
+"""What can be raised on purpose. Each says what was wrong, what came of it, and what to do next.
 
-from .core.errors import (
-    ArgumentError,
-    DamagedLog,
-    JobCanceled,
-    JobFailed,
-    JobLedgerError,
-    JobNotRetryable,
-    NotFoundError,
-    ServerUnavailable,
-    ServerUnsuitable,
-)
-from .core.inputs import InputError
+>>> from jobledger.errors import NotFoundError
+>>> try:
+...     client.jobs().find("018dd029-58ca-74e5-8b58-b4f99d610f9a")
+... except NotFoundError as error:
+...     print(error)
+there is no job 018dd029-58ca-74e5-8b58-b4f99d610f9a in this log: check the id, and that the client uses ...
+"""
 
+from __future__ import annotations
+
+from ._lazy import lazy_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .adapters.objects import DamagedObject, ObjectRefused
+    from .adapters.runner.cache import CacheError, CacheNotConfigured
+    from .core.context import TaskCanceled
+    from .core.errors import (
+        ArgumentError,
+        DamagedLog,
+        JobCanceled,
+        JobFailed,
+        JobLedgerError,
+        JobNotDeletable,
+        JobNotRetryable,
+        NotFoundError,
+        ServerUnavailable,
+        ServerUnsuitable,
+    )
+    from .core.inputs import InputError
+    from .core.results import ResultError
+
+_HOMES = {
+    "ArgumentError": "jobledger.core.errors",
+    "CacheError": "jobledger.adapters.runner.cache",
+    "CacheNotConfigured": "jobledger.adapters.runner.cache",
+    "DamagedLog": "jobledger.core.errors",
+    "DamagedObject": "jobledger.adapters.objects",
+    "InputError": "jobledger.core.inputs",
+    "JobCanceled": "jobledger.core.errors",
+    "JobFailed": "jobledger.core.errors",
+    "JobLedgerError": "jobledger.core.errors",
+    "JobNotDeletable": "jobledger.core.errors",
+    "JobNotRetryable": "jobledger.core.errors",
+    "NotFoundError": "jobledger.core.errors",
+    "ObjectRefused": "jobledger.adapters.objects",
+    "ResultError": "jobledger.core.results",
+    "ServerUnavailable": "jobledger.core.errors",
+    "ServerUnsuitable": "jobledger.core.errors",
+    "TaskCanceled": "jobledger.core.context",
+}
+__getattr__ = lazy_names(globals(), _HOMES)
 __all__ = [
     "ArgumentError",
+    "CacheError",
+    "CacheNotConfigured",
     "DamagedLog",
+    "DamagedObject",
     "InputError",
     "JobCanceled",
     "JobFailed",
     "JobLedgerError",
+    "JobNotDeletable",
     "JobNotRetryable",
     "NotFoundError",
+    "ObjectRefused",
+    "ResultError",
     "ServerUnavailable",
     "ServerUnsuitable",
+    "TaskCanceled",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -13,6 +13,7 @@ import pytest
 
 from jobledger import ArgumentError, Client, JobClient, ServerUnavailable, Task
 from jobledger.adapters.client import arguments, ids
+from jobledger.adapters.client.submission import submit_command
 from jobledger.errors import InputError
 
 
@@ -166,10 +167,10 @@ def test_submit_refuses_what_is_no_task_or_does_not_fit_it(jobs: JobClient, task
             "cluster lists 1 clusters for 2 root tasks",
         ),
         ({"cluster": [5]}, "cluster=5 is a int, not text"),
-        ({"max_retries": -1}, "max_retries=-1 is no number of retries"),
-        ({"max_retries": 1.5}, r"max_retries=1\.5 is no number"),
-        ({"max_retries": True}, "max_retries=True is no number"),
-        ({"max_retries": 2**40}, "max_retries=1099511627776 is no number"),
+        ({"max_retries": -1}, "max_retries=-1 cannot be used: pass a whole number from 0"),
+        ({"max_retries": 1.5}, r"max_retries=1\.5 cannot be used"),
+        ({"max_retries": True}, "max_retries=True cannot be used"),
+        ({"max_retries": 2**40}, "max_retries=1099511627776 cannot be used"),
     ],
 )
 def test_submit_refuses(jobs: JobClient, given: dict[str, Any], says: str) -> None:
@@ -178,7 +179,7 @@ def test_submit_refuses(jobs: JobClient, given: dict[str, Any], says: str) -> No
 
 
 def test_a_submission_says_what_was_asked_for() -> None:
-    command = arguments.submit_command("many", (Add(1), Shout("a"), Shout("b")), ["gpu", None, ""], 2)
+    command = submit_command("ns", "many", (Add(1), Shout("a"), Shout("b")), ["gpu", None, ""], 2)
     assert UUID(command.job_id).version == 7
     assert command.name == "many"
     assert command.tasks.inputs == [b'{"left":1,"right":0}', b'"a"', b'"b"']
@@ -187,7 +188,7 @@ def test_a_submission_says_what_was_asked_for() -> None:
         ("Shout", "default", 2),
     ]
     assert "@" in command.by
-    generated = arguments.submit_command("many", (Add(n) for n in range(3)), "gpu", 0)  # type: ignore[arg-type]
+    generated = submit_command("ns", "many", (Add(n) for n in range(3)), "gpu")  # type: ignore[arg-type]
     assert len(generated.tasks) == 3
     assert [spec.cluster for spec in generated.tasks.specs] == ["gpu"]
 

@@ -45,6 +45,10 @@ class Add(Task):
         context.current_task.display = f"{self.left} + {self.right} = {self.left + self.right}"
 
 
+class Shout(Task):
+    text: str
+
+
 class Sum(Task):
     numbers: list[int]
 
@@ -86,6 +90,8 @@ def test_a_submitted_job_can_be_read_at_once(client: Client, names: Names) -> No
 
 
 def test_several_root_tasks_go_to_several_clusters(client: Client) -> None:
+    for slug in ("gpu", "cpu"):
+        client.clusters().create(slug, slug=slug)
     job = client.jobs().submit("two", [Add(1), Add(2)], cluster=["gpu", "cpu"], max_retries=3)
     assert [(one.cluster, one.max_retries) for one in job.tasks] == [("gpu", 3), ("cpu", 3)]
     assert {one.cluster for one in client.jobs().submit("two", [Add(1), Add(2)], cluster="gpu").tasks} == {
@@ -217,24 +223,19 @@ def test_a_job_that_runs_or_is_completed_is_not_retried(client: Client, bare_run
     assert state(job) is JobState.COMPLETED
 
 
-def test_too_large_an_input_is_refused_with_the_limit_and_the_remedy(client: Client) -> None:
-    jobs = client.jobs()
-
+def test_an_input_larger_than_a_message_of_the_server_is_submitted_all_the_same(client: Client) -> None:
     class Store(Task):
         data: str
 
-    with pytest.raises(ArgumentError) as caught:
-        jobs.submit("large", Store(9_000_000 * "x"))
-    said = str(caught.value)
-    assert said.startswith(
-        "the input of Store v0.0 takes 9,000,002 bytes; this server takes messages of 8,388,608"
-    )
-    assert "pass its path or key" in said
+    job = client.jobs().submit("large", [Store(9_000_000 * "x"), Store("small")])
+    assert [len(task.input_json) for task in job.tasks] == [9_000_000, 5]
+
+
+def test_too_many_root_tasks_for_one_message_are_refused_with_the_remedy(client: Client) -> None:
     with pytest.raises(
-        ArgumentError, match=r"the 2 root tasks take 9,\d+,\d+ bytes together, the largest input"
+        ArgumentError, match=r"the 45,000 root tasks take .* takes messages of 8,388,608 bytes.*subtasks"
     ):
-        jobs.submit("large", [Store(4_000_000 * "x"), Store(5_000_000 * "x")])
-    assert jobs.submit("fits", Store(8_380_000 * "x")).tasks[0].input_json == 8_380_000 * "x"
+        client.jobs().submit("many", [Shout(200 * "x")] * 45_000)
 
 
 def test_a_task_that_just_fits_reaches_a_runner(client: Client) -> None:

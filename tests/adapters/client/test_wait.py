@@ -109,6 +109,18 @@ def test_a_canceled_job_raises_who_canceled_it(client: Client) -> None:
     assert job.wait(raise_on_failure=False).canceled
 
 
+def test_what_is_raised_can_be_chosen(client: Client, bare_runner: BareRunner) -> None:
+    jobs = client.jobs()
+    canceled, broken = jobs.submit("canceled", Add(1)), jobs.submit("broken", Add(1))
+    jobs.cancel(canceled)
+    bare_runner.report(failed(bare_runner.claim()[0]))
+    assert canceled.wait(raise_on_cancel=False).canceled
+    with pytest.raises(JobCanceled):
+        canceled.wait(raise_on_failure=False, raise_on_cancel=True)
+    with pytest.raises(JobFailed):
+        broken.wait(raise_on_cancel=False)
+
+
 def test_a_canceled_job_is_waited_for_until_its_running_task_has_ended(
     client: Client, bare_runner: BareRunner, in_background: Callable[..., Future[Job]]
 ) -> None:
@@ -137,6 +149,19 @@ def test_time_runs_out_with_the_state_so_far(client: Client, bare_runner: BareRu
     bare_runner.claim()
     with pytest.raises(TimeoutError, match="RUNNING with tasks 1 QUEUED, 1 RUNNING after 0 s"):
         job.wait(timeout=0)
+
+
+def test_waiting_tells_the_programs_log_how_far_the_job_has_come(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = client.jobs().submit("adding", Add(1))
+    for level in ("WARNING", "INFO"):
+        with caplog.at_level(level, "jobledger"), pytest.raises(TimeoutError):
+            job.wait(timeout=0.05, interval=0.01)
+    told = [record.getMessage() for record in caplog.records if "following" in record.name]
+    assert set(told) == {f"job 'adding' ({job.id}) is SUBMITTED, 0.0 %"}
+    with pytest.raises(ArgumentError, match="interval=0 leaves no time"):
+        job.wait(interval=0)
 
 
 @pytest.mark.parametrize("timeout", [-1, "5", float("nan")])

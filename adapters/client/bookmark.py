@@ -1,0 +1,91 @@
+"""How far a named subscription has come: kept on the server, so that it goes on there after a restart.
+
+Whoever opens a bookmark last has it: the one before finds out when it moves it. So while a program is replaced by its
+next version, at most a few changes are seen by both, and none by neither.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import msgspec
+from nats.aio.client import Client
+
+from jobledger.core.errors import JobLedgerError
+
+from ..nats import leader
+from ..nats.asking import NoStream, Superseded, append
+from ..nats.buckets import key_value, make_key_value
+from ..nats.names import Names
+
+
+class _Mark(msgspec.Struct):
+    position: int
+    owner: str
+
+
+_decode = msgspec.json.Decoder(_Mark).decode
+
+
+class Bookmark:
+    """The position of one named subscription."""
+
+    def __init__(self, names: Names, name: str) -> None:
+        self._names = names
+        self._name = name
+        self._stream = key_value(names.subscriptions_bucket)
+        self._subject = f"$KV.{names.subscriptions_bucket}.{name}"
+        self._owner = uuid4().hex
+        self._sequence = 0
+
+    async def open(self, client: Client) -> int | None:
+        """Take the bookmark and return its position; None if there is none yet.
+
+        Errors: ServerAway; ServerUnavailable; JetStreamError.
+        """
+        while True:
+            position = await self._read(client)
+            if position is None:
+                return None
+            try:
+                await self._write(client, position)
+            except Superseded:
+                continue  # it was moved in this very moment
+            return position
+
+    async def move(self, client: Client, position: int) -> None:
+        """Note that everything up to `position` is done with.
+
+        Errors: JobLedgerError once another subscription of this name took over; as `open`.
+        """
+        try:
+            await self._write(client, position)
+        except Superseded:
+            stored = await leader.newest(client, self._stream, self._subject)
+            if stored is None or _decode(stored.payload).owner != self._owner:
+                what = (
+                    "was removed" if stored is None else "was taken over by another subscription of this name"
+                )
+                raise JobLedgerError(f"the subscription {self._name!r} {what}: this one has ended") from None
+            self._sequence = stored.position  # its acknowledgement was lost
+            await self._write(client, position)
+
+    async def remove(self, client: Client) -> bool:
+        """Forget it; return whether there was one. Errors: as `open`."""
+        there = await self._read(client) is not None
+        if there:
+            await leader.purge(client, self._stream, [self._subject])
+        return there
+
+    async def _read(self, client: Client) -> int | None:
+        stored = await leader.newest(client, self._stream, self._subject)
+        self._sequence = 0 if stored is None else stored.position
+        return None if stored is None else _decode(stored.payload).position
+
+    async def _write(self, client: Client, position: int) -> None:
+        data = msgspec.json.encode(_Mark(position, self._owner))
+        try:
+            self._sequence = await append(client, self._subject, data, after=self._sequence)
+        except NoStream:
+            await make_key_value(client, self._names, self._names.subscriptions_bucket)
+            self._sequence = await append(client, self._subject, data, after=self._sequence)

@@ -1,0 +1,133 @@
+"""What a client is told when it is made: where its server is, and how to log in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from os import PathLike, fspath
+from typing import Any, NoReturn
+
+from jobledger.core.errors import ArgumentError
+
+from ..embedded.folder import DataFolder
+from ..nats.endpoint import Endpoint
+from ..nats.names import DEFAULT_NAMESPACE, Names
+from . import arguments
+from .session import Session
+
+URL_VARIABLE = "JOBLEDGER_URL"
+PATIENCE = 30.0  # seconds
+
+
+class Connected:
+    """What `Client` and `AsyncClient` are made of: where the server is, and one connection to it. Arguments: `Client`."""
+
+    def __init__(
+        self,
+        url: str | Sequence[str] | None = None,
+        *,
+        data_folder: str | PathLike[str] | None = None,
+        namespace: str = DEFAULT_NAMESPACE,
+        name: str | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        token: str | None = None,
+        credentials: str | PathLike[str] | None = None,
+        tls_ca: str | PathLike[str] | None = None,
+        tls_cert: str | PathLike[str] | None = None,
+        tls_key: str | PathLike[str] | None = None,
+        tls_hostname: str | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        login = {
+            "user": user,
+            "password": password,
+            "token": token,
+            "credentials": credentials,
+            "tls_ca": tls_ca,
+            "tls_cert": tls_cert,
+            "tls_key": tls_key,
+            "tls_hostname": tls_hostname,
+        }
+        login = {argument: value for argument, value in login.items() if value is not None}
+        self._where, self._resolve = _server(url, data_folder, login)
+        self._label = arguments.checked_text(
+            "name", name or "jobledger client", limit=256, example="name='importer'"
+        )
+        self._names = _names(namespace)
+        self._patience = arguments.seconds("patience", patience)
+        self._session = self._new_session()
+
+    def _new_session(self) -> Session:
+        return Session(self._resolve, self._names, name=self._label, patience=self._patience)
+
+    def __repr__(self) -> str:
+        namespace = self._names.namespace
+        more = "" if namespace == DEFAULT_NAMESPACE else f", namespace={namespace!r}"
+        return f"{type(self).__name__}({self._where}{more})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{'an' if type(self).__name__[0] in 'AEIO' else 'a'} {type(self).__name__} holds a connection and cannot "
+            "be copied: make another one with the same arguments"
+        )
+
+
+def _server(url: Any, data_folder: Any, login: dict[str, Any]) -> tuple[str, Callable[[], Endpoint]]:
+    """Return how to show where the server is, and what finds it. Errors: ArgumentError."""
+    if url is not None and data_folder is not None:
+        raise ArgumentError(
+            "url and data_folder exclude each other: a url names a server that runs already, a data folder has an "
+            "embedded one. Give one of them"
+        )
+    if url is None and data_folder is None:
+        url = os.environ.get(URL_VARIABLE) or None
+    if url is not None:
+        endpoint = _endpoint(url, login)
+        return repr(endpoint.shown), lambda: endpoint
+    if login:
+        raise ArgumentError(
+            f"{', '.join(login)}: logins belong to a server with a url, and none is given; "
+            f"write Client('nats://host:port', …) or set {URL_VARIABLE}"
+        )
+    # Settled now: what the environment says later must not move this client elsewhere.
+    folder = _folder(data_folder)
+
+    def embedded() -> Endpoint:
+        from ..embedded.start import ensure_server
+
+        return ensure_server(folder)
+
+    return f"data_folder={folder!r}", embedded
+
+
+def _endpoint(url: Any, login: dict[str, Any]) -> Endpoint:
+    urls = url if isinstance(url, str) else tuple(url) if isinstance(url, list | tuple) else None
+    if urls is None or not all(isinstance(one, str) for one in urls):
+        raise ArgumentError(
+            f"url={url!r:.100} is no address: pass text such as 'nats://host:4222', or a list of such"
+        )
+    for argument, value in login.items():
+        if not isinstance(value, str) and (argument in _TEXTS or not isinstance(value, PathLike)):
+            raise ArgumentError(f"{argument} is a {type(value).__name__}: pass text")
+    return Endpoint(urls, **login)
+
+
+_TEXTS = frozenset({"user", "password", "token", "tls_hostname"})
+
+
+def _folder(given: Any) -> str:
+    if given is not None and (not isinstance(given, str | PathLike) or not fspath(given)):
+        raise ArgumentError(
+            f"data_folder={given!r:.100} is no folder: pass a path, or None for the default one"
+        )
+    return str(DataFolder.locate(given).path)
+
+
+def _names(namespace: Any) -> Names:
+    try:
+        return Names(namespace)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"namespace={namespace!r:.100} cannot be used: 1 to 64 letters, digits, dashes or underscores can"
+        ) from error

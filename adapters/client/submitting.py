@@ -1,0 +1,97 @@
+"""Submitting a job."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
+
+from jobledger.core.commands import SubmitJob
+from jobledger.core.errors import ArgumentError
+from jobledger.core.options import PolicyOptions
+
+from .arguments import When
+from .clusters import require
+from .reading import Reading
+from .requests import do
+from .results import refer_inputs
+from .submission import Clusters, Tasks, submit_command
+
+if TYPE_CHECKING:
+    from .session import Session
+
+#: What a message may grow by on its way: the commit around the event, its headers, and the answer that hands the
+#: task to a runner.
+ENVELOPE = 4096
+
+
+def submit(
+    session: Session,
+    name: str,
+    root_task_or_tasks: Tasks,
+    cluster: Clusters = None,
+    max_retries: int = 0,
+    *,
+    labels: Mapping[str, str] | None = None,
+    idempotency_key: str | None = None,
+    deadline: When | None = None,
+    force: bool = False,
+    **policy: Unpack[PolicyOptions],
+) -> Coroutine[Any, Any, Reading]:
+    """Submit a job and return it: it is in the log, and its tasks wait for a runner.
+
+    Shape:  one root task, or several that may run side by side. `cluster` says which runners may take them (None: the
+            default cluster); for several tasks also a list, one for each. `max_retries` is how many failed attempts of
+            each are tried again. `labels` are up to 64 words of yours by which jobs can be found. `force` runs also
+            those tasks whose results could be reused. The other options are those of `PolicyOptions`, for the root
+            tasks; `on_failure` is also what the job does where a task has no such option.
+            A job that is submitted again with the same `idempotency_key` is the same job, once and for all: nothing
+            new is started, and the first one is returned.
+    Units:  `deadline` is when the job fails if it is not over by then: an aware datetime, or seconds from now.
+    Errors: ArgumentError for each of these, for an `idempotency_key` under which something else was submitted, and for
+            more root tasks than fit a message of the server; NotFoundError for a cluster there is not; InputError (an
+            ArgumentError and a TypeError) for what is no task, or has an input that does not fit its fields. Nothing is
+            started in these cases.
+
+    >>> job = client.jobs().submit("greetings", [Greet("you"), Greet("me")], max_retries=2, labels={"tone": "kind"})
+    >>> job.state
+    <JobState.SUBMITTED: 1>
+    >>> first = client.jobs().submit("greetings", Greet("world"), idempotency_key="greetings of today")
+    >>> client.jobs().submit("greetings", Greet("world"), idempotency_key="greetings of today") == first
+    True
+    """
+    command = submit_command(
+        session.names.namespace,
+        name,
+        root_task_or_tasks,
+        cluster,
+        max_retries,
+        labels=labels,
+        idempotency_key=idempotency_key,
+        deadline=deadline,
+        force=force,
+        policy=policy,
+        now=session.now(),
+    )
+    return _submit(session, command)
+
+
+async def _submit(session: Session, command: SubmitJob) -> Reading:
+    for spec in command.tasks.specs:
+        await require(session, spec.cluster)
+    command = await refer_inputs(session, command)
+    _check_size(command, await session.max_payload())
+    done = await do(session, command)
+    return Reading(session, command.job_id, name=command.name, at_least=done.version)
+
+
+def _check_size(command: SubmitJob, limit: int) -> None:
+    from ..protocol import encode
+
+    size = len(encode(command)) + ENVELOPE
+    if size <= limit:
+        return
+    raise ArgumentError(
+        f"the {len(command.tasks):,} root tasks take {size:,} bytes together; this server takes messages of {limit:,} "
+        "bytes. Nothing was submitted. Let one root task submit the others as subtasks, or raise max_payload of the "
+        "server"
+    )
