@@ -10,6 +10,7 @@ import site
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -135,7 +136,7 @@ def _start(home: DataFolder, idle: float, until: float) -> None:
             stdout=subprocess.PIPE,
             stderr=log,
             cwd="/",
-            env=_environment(),
+            env=environment_of_this_package(os.environ),
             start_new_session=True,
         )
     finally:
@@ -167,16 +168,16 @@ def _read_outcome(fd: int, until: float) -> dict[str, Any]:
     return outcome
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment for the supervisor: this one's, so that it runs the same code as its caller.
+def environment_of_this_package(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which another process runs the same code as this one.
 
     A package that is not installed but reached by a path of the caller's own making must be reachable there, too.
     """
     root = str(Path(jobledger.__path__[0]).parent)
     if root in (*site.getsitepackages(), site.getusersitepackages()):
-        return dict(os.environ)
-    paths = [*filter(None, [os.environ.get("PYTHONPATH")]), root]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        return dict(environment)
+    paths = [*filter(None, [environment.get("PYTHONPATH")]), root]
+    return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _supervisor(home: DataFolder) -> int | None:

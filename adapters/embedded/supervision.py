@@ -2,7 +2,8 @@
 
 nats-server is started (or taken over from a supervisor that was killed) and started again whenever it ends, always on
 the same port; the engine runs in this process and is started again whenever it fails; the folder says where the server
-is as long as both serve. All of it ends together: when told to, when unused, or when the folder is gone.
+is as long as both serve. The projector is a process that is started once the engine serves, and whenever it ends. All of
+it ends together: when told to, when unused, or when the folder is gone.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ from .locks import FileLock
 from .nats_config import ENGINE, SYSTEM, choose_port, is_free
 from .nats_process import NatsServer
 from .probe import HOST
+from .projector_process import run_projector_process
 from .usage import Usage
 
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3  # to get ready at first; afterwards there is no end to trying
 _ENGINE_PAUSE = 1.0  # seconds between a failure of the engine and its next start
-_ENGINE_FAREWELL = 5.0  # seconds the engine has to finish what it is at
+_PROJECTOR_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between its end and its next start; doubled each time
+_LASTED = 60.0  # seconds after which a projector that ends is no failed start
+_FAREWELL = 5.0  # seconds engine and projector have to finish what they are at
 _PORT_PATIENCE = 10.0  # seconds to wait until the port of a server that is to come back is free again
 _FOLDER_LOOK = 5.0  # seconds between two looks at whether the folder is still there
 
@@ -52,6 +56,14 @@ class Engine(Protocol):
     ) -> Awaitable[None]: ...
 
 
+class Projector(Protocol):
+    """Keeps the view of a folder until `stop` is set, as `run_projector_process`. It may end by itself."""
+
+    def __call__(
+        self, folder: DataFolder, endpoint: Endpoint, namespace: str, *, stop: asyncio.Event
+    ) -> Awaitable[None]: ...
+
+
 class Supervision:
     """The server of one locked folder.
 
@@ -67,17 +79,19 @@ class Supervision:
         idle: float | None,
         on_ready: Callable[[ServerRecord], None],
         engine: Engine | None = None,
+        projector: Projector = run_projector_process,
     ) -> None:
         self._folder = folder
         self._lock = lock
         self._idle = idle
         self._on_ready = on_ready
         self._engine = engine
+        self._projector = projector
         self._stop = asyncio.Event()
         self._credentials = folder.ensure_credentials()
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._server: NatsServer | None = None
-        self._serves = False
+        self._serving = asyncio.Event()
 
     def stop(self) -> None:
         """Make `run` return soon. To be called in its event loop."""
@@ -99,7 +113,12 @@ class Supervision:
         try:
             self._server = starting.result()
             engine = asyncio.create_task(self._keep_engine())
-            duties = [engine, *map(asyncio.create_task, (self._keep_server(), self._watch_folder()))]
+            projector = asyncio.create_task(self._keep_projector())
+            duties = [
+                engine,
+                projector,
+                *map(asyncio.create_task, (self._keep_server(), self._watch_folder())),
+            ]
             if self._idle is not None:
                 duties.append(asyncio.create_task(self._until_unused(self._idle)))
             try:
@@ -109,9 +128,11 @@ class Supervision:
             finally:
                 self._folder.unpublish()
                 self._stop.set()
-                await asyncio.wait({engine}, timeout=_ENGINE_FAREWELL)
+                if not self._serving.is_set():
+                    projector.cancel()  # it has not begun
+                await asyncio.wait({engine, projector}, timeout=_FAREWELL)
                 if not engine.done():
-                    log.warning("the engine did not end within %g s and is cut off", _ENGINE_FAREWELL)
+                    log.warning("the engine did not end within %g s and is cut off", _FAREWELL)
                 for duty in duties:
                     duty.cancel()
                 await asyncio.gather(*duties, return_exceptions=True)
@@ -139,10 +160,29 @@ class Supervision:
             except Exception as error:
                 log.exception("the engine failed, starting it again")
                 failures += 1
-                if not self._serves and failures == _ATTEMPTS:
+                if not self._serving.is_set() and failures == _ATTEMPTS:
                     raise ServerUnavailable(f"the engine does not start: {error}") from error
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _ENGINE_PAUSE)
+
+    async def _keep_projector(self) -> None:
+        await self._serving.wait()  # whoever started the server waits for the engine, and for nothing else
+        pause = _PROJECTOR_PAUSE
+        while not self._stop.is_set():
+            began = time.monotonic()
+            endpoint = self._endpoint(ENGINE, self._credentials.engine)
+            try:
+                await self._projector(self._folder, endpoint, DEFAULT_NAMESPACE, stop=self._stop)
+            except OSError as error:
+                log.error("the projector cannot be started: %s", error)
+            if self._stop.is_set():
+                return
+            if time.monotonic() - began > _LASTED:
+                pause = _PROJECTOR_PAUSE
+            log.warning("the projector ended, starting it again in %g s", pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _keep_server(self) -> None:
         while True:
@@ -150,7 +190,7 @@ class Supervision:
             await self._server.ended()
             log.warning("nats-server (process %s) ended, starting it again", self._server.pid)
             self._server = await _bring_back(self._folder, self._credentials, self._server.port)
-            if self._serves:
+            if self._serving.is_set():
                 self._publish()
 
     async def _watch_folder(self) -> None:
@@ -177,8 +217,8 @@ class Supervision:
 
     def _engine_serves(self) -> None:
         self._publish()
-        if not self._serves:
-            self._serves = True
+        if not self._serving.is_set():
+            self._serving.set()
             assert self._server is not None
             log.info("serving on port %s", self._server.port)
             self._on_ready(self._described())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from jobledger.adapters.embedded.folder import DataFolder
+from jobledger.adapters.embedded.locks import FileLock
 from jobledger.adapters.embedded.nats_process import find_program
 from jobledger.adapters.embedded.processes import command_of, end_process
 from jobledger.adapters.embedded.start import stop_server
+from jobledger.adapters.nats.endpoint import Endpoint
 from support.waiting import eventually
 
 
@@ -31,10 +34,15 @@ class Home:
         return DataFolder.locate(self.path)
 
     def supervisors(self) -> list[int]:
-        return _pids(lambda command: command.endswith(f" --folder {self.data.path}"))
+        found = _pids(lambda command: command.endswith(f" --folder {self.data.path}"))
+        # A child that is just becoming another program has its parent's command line for an instant.
+        return [pid for pid in found if _parent(pid) not in found]
 
     def servers(self) -> list[int]:
         return _pids(lambda command: command.endswith(f" -c {self.data.config}"))
+
+    def projectors(self) -> list[int]:
+        return _pids(lambda command: command.endswith(f" --store sqlite:///{self.data.views}/jobs.sqlite3"))
 
     def kill(self, pids: list[int]) -> None:
         """kill -9, and wait until they are gone."""
@@ -59,6 +67,7 @@ def end(home: Home) -> None:
         left = home.supervisors() + home.servers()
         for pid in left:
             end_process(pid, lambda _: True, patience=2.0)
+    eventually(lambda: not home.projectors())  # one whose supervisor was killed ends by itself
     assert left == [], "stopping the server left processes behind"
 
 
@@ -103,6 +112,53 @@ def _is_dead(pid: int) -> bool:
         return True
 
 
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
 def _pids(is_it: Callable[[str], bool]) -> list[int]:
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
     return [pid for pid in pids if is_it(command_of(pid) or "")]
+
+
+@pytest.fixture
+def lock(home: Home) -> Iterator[FileLock]:
+    home.data.create()
+    lock = FileLock(home.data.lock)
+    assert lock.acquire()
+    yield lock
+    lock.release()
+
+
+class Engines:
+    """Engines that fail when they are told to; counts their starts."""
+
+    def __init__(self, *, fails_before_ready: bool) -> None:
+        self.starts = 0
+        self.fail = asyncio.Event()
+        self.fails_before_ready = fails_before_ready
+
+    async def __call__(
+        self,
+        endpoint: Endpoint,
+        namespace: str,
+        *,
+        stop: asyncio.Event,
+        on_ready: Callable[[], None],
+        takeover: bool,
+    ) -> None:
+        self.starts += 1
+        if self.fails_before_ready:
+            raise RuntimeError("no engine today")
+        on_ready()
+        stopped = asyncio.create_task(stop.wait())
+        failed = asyncio.create_task(self.fail.wait())
+        await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        failed.cancel()
+        if self.fail.is_set():
+            self.fail.clear()
+            raise RuntimeError("the engine broke")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from jobledger.adapters.embedded.folder import ServerRecord
+from jobledger.adapters.embedded.folder import DataFolder, ServerRecord
 from jobledger.adapters.embedded.locks import FileLock
 from jobledger.adapters.embedded.nats_config import SYSTEM
 from jobledger.adapters.embedded.start import server_status
@@ -18,56 +17,24 @@ from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.core.errors import ServerUnavailable
 from support.waiting import eventually_async
 
-from .conftest import Home
+from .conftest import Engines, Home
 
 
-@pytest.fixture
-def lock(home: Home) -> Iterator[FileLock]:
-    home.data.create()
-    lock = FileLock(home.data.lock)
-    assert lock.acquire()
-    yield lock
-    lock.release()
-
-
-class _Engines:
-    """Engines that fail when they are told to; counts their starts."""
-
-    def __init__(self, *, fails_before_ready: bool) -> None:
-        self.starts = 0
-        self.fail = asyncio.Event()
-        self._fails_before_ready = fails_before_ready
-
-    async def __call__(
-        self,
-        endpoint: Endpoint,
-        namespace: str,
-        *,
-        stop: asyncio.Event,
-        on_ready: Callable[[], None],
-        takeover: bool,
-    ) -> None:
-        self.starts += 1
-        if self._fails_before_ready:
-            raise RuntimeError("no engine today")
-        on_ready()
-        stopped = asyncio.create_task(stop.wait())
-        failed = asyncio.create_task(self.fail.wait())
-        await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        failed.cancel()
-        if self.fail.is_set():
-            self.fail.clear()
-            raise RuntimeError("the engine broke")
+async def _no_projector(
+    folder: DataFolder, endpoint: Endpoint, namespace: str, *, stop: asyncio.Event
+) -> None:
+    await stop.wait()
 
 
 def _supervision(home: Home, lock: FileLock, engine: Engine, told: list[ServerRecord]) -> Supervision:
-    return Supervision(home.data, lock, idle=None, on_ready=told.append, engine=engine)
+    return Supervision(
+        home.data, lock, idle=None, on_ready=told.append, engine=engine, projector=_no_projector
+    )
 
 
 def test_an_engine_that_fails_is_started_again(home: Home, lock: FileLock) -> None:
     async def scenario() -> None:
-        engines, told = _Engines(fails_before_ready=False), list[ServerRecord]()
+        engines, told = Engines(fails_before_ready=False), list[ServerRecord]()
         supervision = _supervision(home, lock, engines, told)
         running = asyncio.create_task(supervision.run())
         await eventually_async(lambda: asyncio.sleep(0, engines.starts == 1 and told))
@@ -86,7 +53,7 @@ def test_an_engine_that_fails_is_started_again(home: Home, lock: FileLock) -> No
 def test_an_engine_that_never_gets_ready_ends_the_start(home: Home, lock: FileLock) -> None:
     async def scenario() -> None:
         told: list[ServerRecord] = []
-        supervision = _supervision(home, lock, _Engines(fails_before_ready=True), told)
+        supervision = _supervision(home, lock, Engines(fails_before_ready=True), told)
         with pytest.raises(ServerUnavailable, match="the engine does not start: no engine today"):
             await supervision.run()
         assert told == []
@@ -98,7 +65,7 @@ def test_an_engine_that_never_gets_ready_ends_the_start(home: Home, lock: FileLo
 def test_a_stop_before_it_serves_is_heeded(home: Home, lock: FileLock) -> None:
     async def scenario() -> None:
         told: list[ServerRecord] = []
-        supervision = _supervision(home, lock, _Engines(fails_before_ready=False), told)
+        supervision = _supervision(home, lock, Engines(fails_before_ready=False), told)
         running = asyncio.create_task(supervision.run())
         await eventually_async(lambda: asyncio.sleep(0, home.servers()))
         supervision.stop()
@@ -110,7 +77,7 @@ def test_a_stop_before_it_serves_is_heeded(home: Home, lock: FileLock) -> None:
 
 def test_use_is_what_clients_do_not_what_the_server_does_itself(home: Home, lock: FileLock) -> None:
     async def scenario() -> None:
-        engines, told = _Engines(fails_before_ready=False), list[ServerRecord]()
+        engines, told = Engines(fails_before_ready=False), list[ServerRecord]()
         supervision = _supervision(home, lock, engines, told)
         running = asyncio.create_task(supervision.run())
         await eventually_async(lambda: asyncio.sleep(0, told))

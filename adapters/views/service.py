@@ -1,0 +1,143 @@
+"""Answering what clients ask of a view."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from jobledger.projections.jobs import JobRow
+
+from ..nats.names import Names
+from ..protocol import Refused, Unavailable
+from . import protocol as v
+from .progress import Progress
+from .projector import Projector
+from .store import JobStore, StoreAway, StoreDamaged
+
+log = logging.getLogger(__name__)
+
+_QUEUE = "projector"
+_LONGEST_WAIT = 10.0  # seconds
+#: share of the server's largest message that a page fills at most; a single row may fill more
+_SHARE = 0.5
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Service:
+    """Answers from one store, on one connection, from `start` to `stop`."""
+
+    def __init__(
+        self, client: Client, names: Names, store: JobStore, projector: Projector, progress: Progress
+    ) -> None:
+        self._client = client
+        self._names = names
+        self._store = store
+        self._projector = projector
+        self._progress = progress
+        self._id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+        self.damaged = asyncio.Event()  #: the store cannot be read any more, and is to be opened again
+        self._subscriptions: list[Subscription] = []
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        for subject, queue in ((self._names.query, _QUEUE), (self._names.views, "")):
+            self._subscriptions.append(await self._client.subscribe(subject, queue=queue, cb=self._accept))
+        await self._client.flush()
+
+    async def stop(self) -> None:
+        for subscription in self._subscriptions:
+            try:
+                await subscription.unsubscribe()
+            except nats.errors.Error as error:
+                log.debug("leaving: %s", error)
+        answering = list(self._answering)
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
+
+    async def _accept(self, message: Msg) -> None:
+        task = asyncio.create_task(self._answer(message))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, message: Msg) -> None:
+        reply: v.Reply
+        try:
+            reply = await self._replied(v.decode_request(message.data))
+        except msgspec.MsgspecError as error:
+            reply = Refused("invalid", f"the request cannot be decoded: {error}")
+        except StoreDamaged as error:
+            self.damaged.set()
+            reply = Unavailable(str(error))
+        except StoreAway as error:
+            reply = Unavailable(str(error))
+        except asyncio.CancelledError:
+            reply = Unavailable("this projector is leaving")
+        except Exception as error:
+            log.exception("a question could not be answered")
+            reply = Refused("internal", f"the projector failed on this question: {error!r}. See its log")
+        if message.reply:
+            try:
+                await self._client.publish(message.reply, v.encode(reply))
+            except nats.errors.Error as error:
+                log.warning("an answer could not be sent: %s", error)
+
+    async def _replied(self, request: v.Request) -> v.Reply:
+        match request:
+            case v.FindJobs() | v.CountJobs():
+                return await self._answered(request)
+            case v.RebuildView():
+                self._projector.rebuild()
+        return self._status()
+
+    async def _answered(self, question: v.Question) -> v.Reply:
+        wait = min(max(0.0, question.wait), _LONGEST_WAIT)
+        if not await self._progress.reach(question.after, wait):
+            return self._behind(question, self._progress.position)
+        reply = await asyncio.to_thread(self._found, question)
+        # Looked at again: someone else may have dropped the view in between.
+        if reply.position < max(question.after, self._progress.target):
+            return self._behind(question, reply.position)
+        return reply
+
+    def _behind(self, question: v.Question, position: int) -> Unavailable:
+        needed = max(question.after, self._progress.target)
+        return Unavailable(
+            f"the view in {self._store.shown} tells of the log up to position {position:,} yet, and has to come to "
+            f"{needed:,} first"
+        )
+
+    def _found(self, question: v.Question) -> v.JobPage | v.JobCount:
+        if isinstance(question, v.CountJobs):
+            return v.JobCount(*self._store.count(question.wanted))
+        limit = min(max(1, question.limit), v.LARGEST_PAGE)
+        rows, position = self._store.page(question.wanted, behind=question.behind, limit=limit)
+        fitting = self._fitting(rows)
+        return v.JobPage(fitting, len(fitting) < len(rows) or len(rows) == limit, position)
+
+    def _fitting(self, rows: list[JobRow]) -> list[JobRow]:
+        room = int(self._client.max_payload * _SHARE)
+        for index, row in enumerate(rows):
+            room -= len(_encode(row))
+            if room < 0:
+                return rows[: max(1, index)]
+        return rows
+
+    def _status(self) -> v.ViewStatus:
+        progress, projector = self._progress, self._projector
+        return v.ViewStatus(
+            self._id,
+            self._store.shown,
+            progress.position,
+            progress.target,
+            projector.moves,
+            projector.is_asked_to_rebuild,
+        )
