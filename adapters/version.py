@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-
 
 def installed_version() -> str:
     """Return the version, or `unknown` for sources that were never installed."""
+    import importlib.metadata  # 20 ms, and rarely needed
+
     try:
         return importlib.metadata.version("jobledger")
     except importlib.metadata.PackageNotFoundError:

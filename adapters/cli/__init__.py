@@ -1,45 +1,102 @@
-"""The command line, one file per noun. Each is imported only when its command runs, so that `--help` stays quick."""
+"""The command line, one file per noun. What a command needs is imported when it runs, so that `--help` stays quick."""
 
 from __future__ import annotations
 
+import difflib
+import os
 import sys
+from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import CycloptsError, Parameter
+from cyclopts.exceptions import UnknownCommandError, UnusedCliTokensError
 
-from jobledger.core.errors import JobLedgerError, ServerUnavailable
+from jobledger.core.errors import (
+    ArgumentError,
+    JobLedgerError,
+    JobNotDeletable,
+    JobNotRetryable,
+    NotFoundError,
+    ServerUnavailable,
+)
 
 from ..version import installed_version
+from . import exits
+from .help_page import App, commands_of, help_page
 
-# Exit codes besides 0: they are part of what scripts rely on.
-FAILED = 1
-USAGE = 2
-SERVER_UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
+app = App(
+    name="jobledger",
+    help="Durable jobs on an event log.",
+    version=installed_version,
+    default_parameter=Parameter(negative=""),
+)
+app.offer("job", f"{__name__}.job:app", "Submit, look at, wait for, and step into jobs.")
+app.offer("cluster", f"{__name__}.cluster:app", "Where tasks run: the labels by which runners claim them.")
+app.offer("runner", f"{__name__}.runner:app", "Run tasks, in as many processes as wanted.")
+app.offer("server", f"{__name__}.server:app", "The background server of a data folder: all that jobs need.")
+app.offer("view", f"{__name__}.view:app", "What projectors keep across jobs.")
+app.offer(
+    "engine", f"{__name__}.engine:engine", "Run an engine against a NATS server until SIGTERM or Ctrl-C."
+)
+app.offer(
+    "projector", f"{__name__}.projector:projector", "Keep the view across jobs until SIGTERM or Ctrl-C."
+)
+app.offer(
+    "demo",
+    f"{__name__}.demo:demo",
+    "Survey the standard library of this Python: a job that fails, and goes on where it failed once it is fixed.",
+)
+app.offer("completion", f"{__name__}.completion:completion", "Have your shell complete commands and options.")
 
-app = App(name="jobledger", help="Durable jobs on an event log.", version=installed_version)
-app.command(
-    "jobledger.adapters.cli.server:app",
-    name="server",
-    help="The background server of a data folder: start, stop, status.",
-)
-app.command(
-    "jobledger.adapters.cli.engine:engine",
-    name="engine",
-    help="Run an engine against a NATS server until told to stop.",
-)
-app.command(
-    "jobledger.adapters.cli.demo:demo",
-    name="demo",
-    help="Watch a job fail of a real bug, and go on from there once the bug is fixed.",
+#: what an error is to the exit code; the first that fits
+_CODES = (
+    (ServerUnavailable, exits.SERVER_UNAVAILABLE),
+    (NotFoundError, exits.NOT_FOUND),
+    ((JobNotRetryable, JobNotDeletable), exits.FAILED),
+    (ArgumentError, exits.USAGE),
+    (JobLedgerError, exits.FAILED),
 )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code. An error made on purpose is one message on stderr."""
+    for stream in (sys.stdout, sys.stderr):  # what it has no letters for is shown by number
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(arguments, exit_on_error=False, result_action="return_value")
-    except CycloptsError:  # has been printed
-        code = USAGE
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = exits.INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = exits.BROKEN_PIPE
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        page = help_page(app, arguments)
+        if page is not None:
+            sys.stdout.write(f"{page}\n")
+            return 0
+        code: Any = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        chain = " ".join(("jobledger", *(error.command_chain or ())))
+        sys.stderr.write(f"jobledger: {_told(error)}\n`{chain} --help` shows what is possible\n")
+        return exits.USAGE
     except JobLedgerError as error:
         sys.stderr.write(f"jobledger: {error}\n")
-        code = SERVER_UNAVAILABLE if isinstance(error, ServerUnavailable) else FAILED
-    sys.exit(code if isinstance(code, int) else 0)
+        return next(code for kind, code in _CODES if isinstance(error, kind))
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        left = " ".join(error.unused_tokens or ())
+        return f"{left!r:.200} is more than this command takes: leave it out, or put quotes around what belongs together"
+    if isinstance(error, UnknownCommandError):
+        wrong = (error.unused_tokens or ("",))[0]
+        there = commands_of(app, error.command_chain or ())
+        near = difflib.get_close_matches(wrong, there, n=1)
+        return f"there is no command {wrong!r:.100}{f', perhaps {near[0]!r}' if near else ''}: there are {', '.join(there)}"
+    return str(error)

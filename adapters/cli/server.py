@@ -1,41 +1,46 @@
-"""`jobledger server`: the background server of a data folder."""
+"""`jobledger server`: the background server of a data folder, which holds NATS, an engine and a projector."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ..embedded.folder import DataFolder
-from ..embedded.nats_config import DURABILITY
-from ..embedded.start import DEFAULT_IDLE, ServerStatus, ensure_server, server_status, stop_server
+from . import exits
+from . import output as out
+from .output import Output
+from .times import Seconds
 
-NOT_RUNNING = 3  # as service managers have it
+if TYPE_CHECKING:
+    from ..embedded.start import ServerStatus
 
-app = App(name="server", help="The background server of a data folder.")
+app = App(name="server", help="The background server of a data folder: all that jobs need.")
 
 Folder = Annotated[
-    Path | None,
-    Parameter(name="--folder", help="The data folder; default: $JOBLEDGER_HOME, else your own."),
+    Path | None, Parameter(name="--folder", help="The data folder; default: your own. [env: JOBLEDGER_HOME]")
 ]
 
 
 @app.command
 def start(
-    folder: Folder = None,
     *,
+    folder: Folder = None,
     idle: Annotated[
-        float | None, Parameter(help="Seconds without a client after which it ends; 0: never.")
+        Seconds | None,
+        Parameter(
+            help="Time without a client after which it ends, 0: never; default: 10m, 0 in the foreground."
+        ),
     ] = None,
-    foreground: Annotated[
-        bool, Parameter(negative="", help="Stay attached until Ctrl-C; log to stderr.")
-    ] = False,
+    foreground: Annotated[bool, Parameter(help="Stay attached until Ctrl-C; log to stderr.")] = False,
 ) -> int:
-    """Start the server, or find it running. In the background it ends after 600 unused seconds, else never."""
+    """Start the server, or find it running: NATS with its log on disk, an engine and a projector."""
+    from ..embedded.folder import DataFolder
+    from ..embedded.start import DEFAULT_IDLE, ensure_server, server_status
+
     if foreground:
         home = DataFolder.locate(folder)
         home.create()
@@ -46,64 +51,50 @@ def start(
     before = server_status(folder)
     ensure_server(folder, idle=DEFAULT_IDLE if idle is None else idle)
     status = server_status(folder)
-    _say(f"{'already running' if before.running else 'started'}: {_address(status)}, folder {status.folder}")
+    out.line(
+        f"{'already running' if before.running else 'started'}: {_address(status)}, folder {status.folder}"
+    )
     return 0
 
 
 @app.command
-def stop(folder: Folder = None) -> int:
+def stop(*, folder: Folder = None) -> int:
     """Stop the server; jobs go on when it is started again."""
+    from ..embedded.folder import DataFolder
+    from ..embedded.start import stop_server
+
     path = DataFolder.locate(folder).path
-    _say(f"stopped: folder {path}" if stop_server(folder) else f"not running: folder {path}")
+    out.line(f"stopped: folder {path}" if stop_server(folder) else f"not running: folder {path}")
     return 0
 
 
 @app.command
-def status(
-    folder: Folder = None,
-    *,
-    output: Annotated[Literal["table", "json"], Parameter(name=["--output", "-o"])] = "table",
-) -> int:
+def status(*, folder: Folder = None, output: Output = "table") -> int:
     """Show the server: exit code 0 if it runs, 3 if not."""
+    from ..embedded.start import server_status
+
     found = server_status(folder)
-    facts = _facts(found)
-    if output == "json":
-        _say(json.dumps(facts, indent=1))
-    else:
-        _print_table(facts)
-    return 0 if found.running else NOT_RUNNING
+    out.facts(_facts(found), output)
+    return 0 if found.running else exits.NOT_RUNNING
 
 
-def _facts(found: ServerStatus) -> dict[str, str | int]:
-    facts: dict[str, str | int] = {"state": found.state, "folder": str(found.folder), "log": str(found.log)}
+def _facts(found: ServerStatus) -> dict[str, Any]:
+    from ..embedded.nats_config import DURABILITY
+
+    facts = {"state": found.state, "folder": str(found.folder), "log": str(found.log)}
     record = found.record
-    if record is not None:
-        facts |= {
-            "url": record.url,
-            "started_at": record.started_at,
-            "supervisor_pid": record.supervisor_pid,
-            "server_pid": record.server_pid,
-            "version": record.version,
-            "server_version": record.server_version,
-            "durability": DURABILITY,
-        }
-    return facts
-
-
-def _print_table(facts: dict[str, str | int]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False)
-    for name, value in facts.items():
-        # Wrapped nowhere: what is copied from here is to stay whole.
-        table.add_row(name.replace("_", " "), str(value), style="bold" if name == "state" else None)
-    Console(soft_wrap=True).print(table)
+    if record is None:
+        return facts
+    return facts | {
+        "url": record.url,
+        "started_at": datetime.fromisoformat(record.started_at),
+        "supervisor_pid": record.supervisor_pid,
+        "server_pid": record.server_pid,
+        "version": record.version,
+        "server_version": record.server_version,
+        "durability": DURABILITY,
+    }
 
 
 def _address(found: ServerStatus) -> str:
     return found.record.url if found.record is not None else found.state
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")

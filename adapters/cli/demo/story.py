@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import signal
 import time
 from pathlib import Path
@@ -61,7 +60,7 @@ def tell(folder: Path | None) -> int:
 
 def _play(client: Client, home: Path, screen: Screen) -> Job:
     # A cluster of its own: the runners of another demo on the same folder run another version of the code.
-    cluster = f"demo-{secrets.token_hex(4)}"
+    cluster = client.clusters().create("demo", "made by jobledger demo, for one run of it").slug
     cache = home / CACHE
     job = client.jobs().submit("standard library", survey.SurveyLibrary(), cluster=cluster)
     try:
@@ -76,6 +75,9 @@ def _play(client: Client, home: Path, screen: Screen) -> Job:
             if client.jobs().cancel(job, reason="the demo ended early"):
                 screen.say("  The job is canceled: without the demo, no runner would go on with it.")
         raise
+    finally:
+        with contextlib.suppress(JobLedgerError):  # a task of the canceled job may still be running
+            client.clusters().delete(cluster)
     return job
 
 

@@ -1,4 +1,4 @@
-"""A data folder, and `jobledger` as pip would install it, to run demos with."""
+"""A namespace that is served, and the command line there; a data folder, and `jobledger` as pip would install it, for demos."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import jobledger
-from jobledger import Client, Job
+from jobledger import Client, ExecutionContext, Job, Task
+from jobledger.adapters.nats.names import Names
+from support.command_line import CommandLine
+from support.engines import EngineHarness
+from support.projectors import ProjectorHarness
+from support.servers import NatsServer
 
 _PATIENCE = 90.0  # seconds; a run takes 7 on two cores that do little else
 
@@ -153,3 +159,72 @@ def rest_of(process: subprocess.Popen[str]) -> tuple[str, str]:
     rest = process.stdout.read(), process.stderr.read()
     process.wait(_PATIENCE)
     return rest
+
+
+# -- commands other than the demo, in this process --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Served:
+    """A namespace with an engine and a projector, shared by all tests of commands: each names its jobs differently."""
+
+    url: str
+    names: Names
+    client: Client
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return ("--url", self.url, "--namespace", self.names.namespace)
+
+
+@pytest.fixture(scope="package")
+def served(nats_server: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    names = Names("command-line")
+    store = f"sqlite:///{tmp_path_factory.mktemp('view') / 'jobs.sqlite3'}"
+    engine = EngineHarness(nats_server.url, names).wait_ready()
+    projector = ProjectorHarness(nats_server.url, names, store).start()
+    with Client(nats_server.url, namespace=names.namespace) as client:
+        yield Served(nats_server.url, names, client)
+    projector.stop()
+    engine.stop()
+
+
+@pytest.fixture
+def cli(
+    served: Served, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> CommandLine:
+    """The command line in an empty folder, with the served namespace in its environment."""
+    for name in [one for one in os.environ if one.startswith(("JOBLEDGER_", "FORCE_COLOR"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("JOBLEDGER_URL", served.url)
+    monkeypatch.setenv("JOBLEDGER_NAMESPACE", served.names.namespace)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    return CommandLine(capsys, monkeypatch)
+
+
+class Greet(Task):
+    """Logs, counts and returns; fails for nobody."""
+
+    name: str
+
+    def execute(self, context: ExecutionContext) -> str:
+        context.logger.info("greeting", name=self.name)
+        context.progress("greetings").add(1)
+        context.progress("greetings").done(1)
+        context.current_task.display = f"Hello, {self.name}"
+        if not self.name:
+            raise ValueError("greet whom?")
+        return f"Hello, {self.name}!"
+
+
+@pytest.fixture
+def run(served: Served) -> Callable[..., Job]:
+    """Submit a job of greetings and run it to its end."""
+
+    def run(name: str, *greeted: str, **options: Any) -> Job:
+        job = served.client.jobs().submit(name, [Greet(one) for one in greeted], **options)
+        served.client.runner(tasks=[Greet]).run_all()
+        return job.wait(30, raise_on_failure=False)
+
+    return run

@@ -79,5 +79,5 @@ def test_it_says_so_if_it_does_not_go_as_described(
 def test_a_folder_that_cannot_hold_a_log(place: Place, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     code, _, complained = place.run(more={"JOBLEDGER_HOME": str(tmp_path / "file")})
-    assert code == 1
+    assert code == 2
     assert complained.startswith("jobledger: cannot use data folder")
