@@ -22,6 +22,15 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def plain_nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A server as it comes, for what depends on the size of messages: at most 1 MiB."""
+    folder = tmp_path_factory.mktemp("plain")
+    server = NatsServer(folder, more_configuration="max_payload: 1MB\n").start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def names() -> Names:
     """A namespace no other test uses."""

@@ -13,7 +13,7 @@ from faults.tasks import Step
 from jobledger import Client, ExecutionContext, Job, Task
 from jobledger.adapters.embedded.start import stop_server
 from jobledger.data import FutureTask, JobState, TaskState
-from jobledger.errors import ArgumentError, InputError, JobFailed
+from jobledger.errors import InputError, JobFailed
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ class Elsewhere(Task):
 class Here(Task):
     def execute(self, context: ExecutionContext) -> None:
         context.submit_subtask(Elsewhere(3))
-        context.submit_subtask(Here2(), cluster="far away")
+        context.submit_subtask(Here2(), cluster="far-away")
 
 
 class Here2(Task):
@@ -43,6 +43,7 @@ class Here2(Task):
 
 
 def test_a_task_that_no_runner_knows_waits_and_says_what_for(embedded: Client) -> None:
+    embedded.clusters().create("far away", slug="far-away")
     job = embedded.jobs().submit("waits", Here())
     assert job.tasks[0].waiting == "ready: waits for a runner of cluster 'default' with task Here v0.0"
     embedded.runner(tasks=[Here, Here2]).run_all()
@@ -50,7 +51,7 @@ def test_a_task_that_no_runner_knows_waits_and_says_what_for(embedded: Client) -
     elsewhere, far_away = job.tasks[1:]
     assert elsewhere.state is far_away.state is TaskState.QUEUED
     assert elsewhere.waiting == "ready: waits for a runner of cluster 'default' with task Elsewhere v0.0"
-    assert far_away.waiting == "ready: waits for a runner of cluster 'far away' with task Here2 v0.0"
+    assert far_away.waiting == "ready: waits for a runner of cluster 'far-away' with task Here2 v0.0"
     with pytest.raises(
         TimeoutError, match=r"task 1 is ready: waits for a runner .* with task Elsewhere v0\.0"
     ):
@@ -82,18 +83,21 @@ def test_an_input_of_five_megabytes(embedded: Client) -> None:
     assert job.tasks[1].input_json == {"text": text, "again": False}
 
 
-def test_an_input_larger_than_a_message_is_refused_with_the_way_out(embedded: Client) -> None:
-    with pytest.raises(ArgumentError, match=r"takes messages of 8,388,608 bytes.*Put the data into a file"):
-        embedded.jobs().submit("too large", Blob("0123456789" * 900_000))
+def test_inputs_and_results_larger_than_a_message(embedded: Client) -> None:
+    text = "0123456789" * 900_000  # a message has 8 MB at most
 
-    class SubmitsTooMuch(Task):
-        def execute(self, context: ExecutionContext) -> None:
-            context.submit_subtask(Blob("0123456789" * 900_000))
+    class Echo(Task):
+        text: str
 
-    job = embedded.jobs().submit("too large inside", SubmitsTooMuch())
-    embedded.runner(tasks=[SubmitsTooMuch]).run_all()
-    with pytest.raises(JobFailed, match=r"the input of Blob is 9,\d+,\d+ bytes, the limit is .*job_cache"):
-        job.wait(timeout=10)
+        def execute(self, context: ExecutionContext) -> str:
+            context.submit_subtask(Blob(self.text))
+            return self.text
+
+    job = embedded.jobs().submit("larger", Echo(text))
+    embedded.runner(tasks=[Echo, Blob]).run_all()
+    job.wait(timeout=30)
+    assert job.tasks[0].input_json == job.tasks[0].result == job.result == text
+    assert job.tasks[1].display == "9000000 characters"
 
 
 class Wide(Task):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,28 @@ def test_a_runner_that_comes_back_too_late_changes_nothing(site: Site, record: R
     another.wait(timeout=20)
     assert record.begun()[-1].process == late.pid
     record.check(job, another)
+
+
+def test_a_runner_that_was_frozen_past_its_lease_begins_nothing_that_it_had_waiting(
+    site: Site, record: Record
+) -> None:
+    site.engine(lease=1.0)
+    late = site.runner()
+    job = site.client.jobs().submit("fan", Fan(200, milliseconds=3))
+    eventually(lambda: len(record) > 50, within=20)  # it has some 15 tasks at hand by now
+    late.freeze()
+    other = site.runner(concurrency=4)
+    job.wait(timeout=20)
+    thawed = time.time_ns() // 1000
+    late.thaw()
+
+    other.kill()
+    another = site.client.jobs().submit("another", Step())
+    another.wait(timeout=20)
+    assert record.begun()[-1].process == late.pid
+    too_late = [one for one in record.begun() if one.at > thawed and str(job.id) in one.task]
+    assert len(too_late) <= 1  # which had begun, and was frozen on its way to say so
+    record.check(another)
 
 
 def test_a_task_that_kills_its_process_is_tried_again(site: Site, record: Record) -> None:

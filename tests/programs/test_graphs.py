@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from jobledger import Job, JobState, TaskState
+from jobledger.cache import InMemoryCache, JobCache
 from programs.conftest import Output
 from programs.workflows import (
     caches,
@@ -97,8 +100,9 @@ def test_tasks_are_called_what_they_say() -> None:
     assert [task.display for task in job.tasks] == ["Root(3)", "Leaf Nr. 0", "Leaf Nr. 1", "Leaf Nr. 2"]
 
 
-def test_a_dependency_is_over_when_all_below_it_is(output: Output) -> None:
-    producer_consumer, groups = caches.main()
+@pytest.mark.parametrize("cache", [None, InMemoryCache()], ids=["on the server", "in memory"])
+def test_a_dependency_is_over_when_all_below_it_is(output: Output, cache: JobCache | None) -> None:
+    producer_consumer, groups = caches.main(cache)
     assert_completed(producer_consumer, 7)
     assert_completed(groups, 1)
     lines = output.lines()

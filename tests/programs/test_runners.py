@@ -48,8 +48,8 @@ def test_two_root_tasks_on_two_clusters(output: Output) -> None:
 
 def test_newer_code_runs_what_was_submitted_with_older(output: Output) -> None:
     job = versions.main()
-    assert output.lines() == ["-- SUBMITTED", "v1.2 ran 2025, draft: False", "-- COMPLETED"]
-    assert [str(task.identifier) for task in job.tasks] == ["example.org/Report v1.0"]
+    assert output.lines() == ["-- SUBMITTED", "-- SUBMITTED", "v1.5 ran 2025, draft: False", "-- COMPLETED"]
+    assert [str(task.identifier) for task in job.tasks] == ["example.org/Report v1.3"]
 
 
 def test_coroutines(output: Output) -> None:

@@ -1,7 +1,7 @@
 """What one task leaves in the cache, a later one finds: a dependency is over when all below it is."""
 
 from jobledger import Client, ExecutionContext, Job, Task
-from jobledger.cache import InMemoryCache, JobCache
+from jobledger.cache import JobCache
 
 
 class ProducerConsumer(Task):
@@ -53,7 +53,7 @@ def main(cache: JobCache | None = None) -> list[Job]:
     ]
 
     tasks: list[type[Task]] = [ProducerConsumer, Producer, ProduceItem, Consumer, CacheGroupDemo]
-    client.runner(tasks=tasks, cache=cache or InMemoryCache()).run_all()
+    client.runner(tasks=tasks, cache=cache).run_all()
     return jobs
 
 

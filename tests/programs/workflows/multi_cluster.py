@@ -23,6 +23,8 @@ class DummyTask(Task):
 
 def main() -> Job:
     client = Client()
+    client.clusters().create("near the data", slug=CLUSTER)
+    client.clusters().create("with graphics cards", slug=GPU_CLUSTER)
     job = client.jobs().submit("multi-cluster", MultiCluster(), cluster=CLUSTER)
 
     runner = client.runner(tasks=[MultiCluster, DummyTask], cluster=CLUSTER)

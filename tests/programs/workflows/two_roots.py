@@ -20,6 +20,8 @@ class Store(Task):
 
 def main() -> Job:
     client = Client()
+    for cluster in ("north", "south"):
+        client.clusters().create(f"where data of the {cluster} is", slug=cluster)
     job = client.jobs().submit("two-roots", [Ingest("radar"), Ingest("optical")], cluster=["north", "south"])
 
     for cluster in ("south", "north"):

@@ -10,7 +10,7 @@ class Report(Task):
 
     @staticmethod
     def identifier() -> tuple[str, str]:
-        return "example.org/Report", "v1.0"
+        return "example.org/Report", "v1.3"
 
 
 class ReportTooOld(Task):
@@ -18,10 +18,10 @@ class ReportTooOld(Task):
 
     @staticmethod
     def identifier() -> tuple[str, str]:
-        return "example.org/Report", "v0.9"
+        return "example.org/Report", "v1.2"
 
     def execute(self, context: ExecutionContext) -> None:
-        print(f"v0.9 ran {self.year}")
+        print(f"v1.2 ran {self.year}")
 
 
 class ReportTooNew(Task):
@@ -41,18 +41,18 @@ class ReportOfToday(Task):
 
     @staticmethod
     def identifier() -> tuple[str, str]:
-        return "example.org/Report", "v1.2"
+        return "example.org/Report", "v1.5"
 
     def execute(self, context: ExecutionContext) -> None:
-        print(f"v1.2 ran {self.year}, draft: {self.draft}")
+        print(f"v1.5 ran {self.year}, draft: {self.draft}")
 
 
 def main() -> Job:
     client = Client()
     job = client.jobs().submit("report", Report(2025))
 
-    for tasks in ([ReportTooOld, ReportTooNew], [ReportOfToday]):
-        client.runner(tasks=tasks).run_all()
+    for task in (ReportTooOld, ReportTooNew, ReportOfToday):
+        client.runner(tasks=[task]).run_all()
         print(f"-- {job.state.name}")
     return job
 
