@@ -33,7 +33,6 @@ from jobledger.core.commands import (
 from jobledger.core.events import Value
 from jobledger.core.submission import TaskSpec
 
-
 #: the place of a task in the order of its job, first ones smallest: minus its priority, minus its depth, its number
 Order: TypeAlias = tuple[float, int, int]
 
@@ -155,7 +154,8 @@ class ClaimedJob(msgspec.Struct, array_like=True, frozen=True):
     job_name: str
     specs: list[TaskSpec]
     tasks: list[ClaimedTask]
-    references: list[int] = []  #: numbers of those tasks whose input is the name of an object in the object store
+    #: numbers of those tasks whose input is the name of an object in the object store
+    references: list[int] = []
     trace: str = ""  #: W3C traceparent of the submission
     force: bool = False  #: results of earlier jobs are not to be reused
 
@@ -179,7 +179,8 @@ class Exchanged(msgspec.Struct, array_like=True, frozen=True, tag=5):
 
 class HeartbeatSeen(msgspec.Struct, array_like=True, frozen=True, tag=6):
     lost: list[AttemptRef]  #: attempts the runner holds which are over: someone else has them, or nobody may
-    halted: list[Halted] = []  #: what was told on `halted` about what the runner holds: it may not have heard it
+    #: what was told on `halted` about what the runner holds: it may not have heard it
+    halted: list[Halted] = []
 
 
 class Results(msgspec.Struct, array_like=True, frozen=True, tag=7):

@@ -44,7 +44,9 @@ def main() -> None:
         try:
             # get by id, and wait
             job = jobs.find(publish(client, "prices.csv"))
-            job.wait(interval=6, timeout=1800)  # logs how far it has come, where the program logs at level INFO
+            job.wait(
+                interval=6, timeout=1800
+            )  # logs how far it has come, where the program logs at level INFO
             print(f"Job: {job.name} - Status: {job.job_status.value}")
             print(f"Progress: {job.percent:.1f}%")
 

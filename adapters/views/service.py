@@ -13,8 +13,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from jobledger.core.errors import JobLedgerError
 from jobledger.projections.jobs import JobRow
 
+from ..nats.asking import jetstream
 from ..nats.names import Names
 from ..protocol import Refused, Unavailable
 from . import protocol as v
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _QUEUE = "projector"
 _LONGEST_WAIT = 10.0  # seconds
+#: seconds in which a view that falls behind may come up to the end the log has as the question arrives
+_FRESH = 0.5
 #: share of the server's largest message that a page fills at most; a single row may fill more
 _SHARE = 0.5
 _encode = msgspec.msgpack.Encoder().encode
@@ -100,6 +104,7 @@ class Service:
 
     async def _answered(self, question: v.Question) -> v.Reply:
         wait = min(max(0.0, question.wait), _LONGEST_WAIT)
+        await self._progress.reach(await self._end_of_log(), min(wait, _FRESH))
         if not await self._progress.reach(question.after, wait):
             return self._behind(question, self._progress.position)
         reply = await asyncio.to_thread(self._found, question)
@@ -107,6 +112,16 @@ class Service:
         if reply.position < max(question.after, self._progress.target):
             return self._behind(question, reply.position)
         return reply
+
+    async def _end_of_log(self) -> int:
+        """Return the position of the newest commit; 0 if it cannot be had just now."""
+        try:
+            info = await jetstream(self._client, f"STREAM.INFO.{self._names.log_stream}", {})
+        except JobLedgerError as error:
+            log.info("the end of the log is not known: %s", error)
+            return 0
+        end: int = info["state"]["last_seq"]
+        return end
 
     def _behind(self, question: v.Question, position: int) -> Unavailable:
         needed = max(question.after, self._progress.target)

@@ -76,9 +76,7 @@ class _Search:
             self._begun = "ids"
             return [Start("jobs j INDEXED BY jobs_by_id", "j.place", *_all(self._ids()))]
         if size >= FEW and len(self._name) >= _TRIGRAM and "\0" not in self._name:
-            self._begun = "name"
-            phrase = '"' + self._name.replace('"', '""') + '"'
-            return [Start("names d", "d.rowid", "d.names MATCH ?", [phrase])]
+            return [Start("names d", "d.rowid", "d.names MATCH ?", [_trigrams(self._name)])]
         if facets:
             self._begun = facets
             return [Start("facets d", "d.place", "d.facet = ?", [facet]) for facet in facets]
@@ -155,7 +153,7 @@ class _Search:
             found.append(("j.submitted < ?", wanted.before))
         if self._has_ids and self._begun != "ids":
             found += self._ids("+j.id")  # the sign keeps SQLite from beginning there after all
-        if self._name and self._begun != "name":
+        if self._name:
             found.append(("instr(j.folded_name, ?) > 0", self._name))
         return found
 
@@ -174,6 +172,17 @@ class _Search:
             conditions.append(condition)
             values.append(value)
         return " AND ".join(conditions), values
+
+
+def _trigrams(part: str) -> str:
+    """Return a search for names that have every third trigram of this: few more than have all of it, and found sooner.
+
+    >>> _trigrams("a tile")
+    '"a t" AND "ile"'
+    """
+    last = len(part) - _TRIGRAM
+    trigrams = (part[at : at + _TRIGRAM] for at in [*range(0, last, _TRIGRAM), last])
+    return " AND ".join('"' + trigram.replace('"', '""') + '"' for trigram in trigrams)
 
 
 def _joined(start: Start) -> str:

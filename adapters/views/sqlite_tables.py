@@ -4,7 +4,7 @@
 |---|---|
 | `jobs` | a row per job; `place` is its key, so that newest first is the order of the table, backwards |
 | `facets` | which jobs have which facet, in the same order |
-| `names` | the trigrams of all names, for the search of a part of one |
+| `names` | in which names there is which trigram, for the search of a part of one |
 | `tracking` | the position, as eventsourcing keeps it |
 | `log` | which log this is a view of |
 """
@@ -30,7 +30,10 @@ _DEFINITIONS = ", ".join(f"{name} {_TYPES.get(name, '')}" for name in COLUMNS)
 TABLES = {
     "jobs": f"CREATE TABLE jobs ({_DEFINITIONS})",
     "facets": "CREATE TABLE facets (facet TEXT, place INTEGER, PRIMARY KEY (facet, place)) WITHOUT ROWID",
-    "names": "CREATE VIRTUAL TABLE names USING fts5(name, content='', tokenize='trigram case_sensitive 1')",
+    "names": (
+        "CREATE VIRTUAL TABLE names USING "
+        "fts5(name, content='', detail=none, tokenize='trigram case_sensitive 1')"
+    ),
     "log": "CREATE TABLE log (name TEXT, created TEXT)",
 }
 _REPLACE = "ON CONFLICT (place) DO UPDATE SET " + ", ".join(

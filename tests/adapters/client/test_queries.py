@@ -64,6 +64,13 @@ def test_a_job_that_was_waited_for_is_found_as_it_ended(client: Client, jobs: An
     assert (row.state, row.id) == (JobState.COMPLETED, str(job.id))
 
 
+def test_what_others_have_done_before_the_question_is_found(client: Client, jobs: Any) -> None:
+    for number in range(10):
+        job = jobs.submit(f"job {number}", Greet())
+        run_all(client)  # of which this client is told nothing
+        assert jobs.query(job_states=JobState.COMPLETED, limit=1) == [job]
+
+
 def test_the_newest_come_first_and_a_limit_cuts(jobs: Any) -> None:
     submitted = [jobs.submit(f"job {number}", Greet()) for number in range(5)]
     assert jobs.query() == submitted[::-1]
