@@ -87,7 +87,7 @@ class TaskLifecycle(StateMachine):
     skip = queued.to(skipped)
     cancel = queued.to(canceled) | running.to(canceled)  # a running one when it stops because it was asked to
     abandon = queued.to(abandoned)
-    retry = failed.to(queued) | canceled.to(queued) | abandoned.to(queued)  # the user retried the job, or a part
+    retry = failed.to(queued) | canceled.to(queued) | abandoned.to(queued)  # the user retried it, or its job
 
 
 class JobLifecycle(StateMachine):

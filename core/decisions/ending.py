@@ -41,7 +41,11 @@ def with_end(job: Job, events: list[e.Event], *, left: int) -> list[e.Event]:
         failed.append(job.graph.status.find(_FAILED))
     if failed:
         events.append(e.JobFailed(min(failed)))
-    elif job.counts[_CANCELED] or job.counts[_ABANDONED] or any(isinstance(event, _CANCELS) for event in events):
+    elif (
+        job.counts[_CANCELED]
+        or job.counts[_ABANDONED]
+        or any(isinstance(event, _CANCELS) for event in events)
+    ):
         requests = [event for event in events if isinstance(event, e.CancelRequested)]
         last = requests[-1] if requests else job.cancel
         events.append(e.JobCanceled("", last.by if last else "", last.reason if last else ""))

@@ -85,7 +85,7 @@ def retry(job: Job, command: c.RetryJob, now: int) -> list[e.Event]:
     events: list[e.Event] = [
         e.JobRetried(command.command_id, ranges.pack(tasks), rescheduled, command.by, command.task, deadline)
     ]
-    events += [e.TasksAbandoned(ranges.pack(group), cause) for cause, group in abandoned.items()]
+    events += [e.TasksAbandoned(ranges.pack(group), cause) for cause, group in sorted(abandoned.items())]
     return events if job.unfinished else [*events, e.JobCompleted()]
 
 
@@ -107,14 +107,16 @@ def _part(job: Job, task: int) -> tuple[list[int], dict[int, list[int]]]:
             "one first, or the whole job",
         )
     tasks = [one for one in lost if one in below or (status[one] == _ABANDONED and one not in hopeless)]
-    if not tasks and below.isdisjoint(job.unwanted | job.cancel_requests.keys()):
+    left_behind = queued_of(job, sorted(hopeless))
+    takes_back = not below.isdisjoint(job.unwanted | job.cancel_requests.keys())
+    if not tasks and not (takes_back and job.left > len(left_behind)):
         raise Refusal(
             "not_retryable",
             f"task {task} of job {job.id} is {job.state_of(task).name}, and no task below it failed, was canceled or "
             "abandoned: there is nothing to retry but the whole job, where that is FAILED or CANCELED",
         )
     abandoned: dict[int, list[int]] = {}
-    for one in queued_of(job, sorted(hopeless)):
+    for one in left_behind:
         abandoned.setdefault(hopeless[one], []).append(one)
     return tasks, abandoned
 

@@ -33,7 +33,8 @@ def computed(job: Job, event: e.TaskComputed, at: int) -> None:
 
 
 def reused(job: Job, event: e.TaskReused, at: int) -> None:
-    end_without_success(job, event, "compute")  # what it staged before it found the earlier success is not needed
+    # What it staged before it found the earlier success is not needed.
+    end_without_success(job, event, "compute")
     if event.result is not None:
         job.results[event.task] = event.result
     job.graph.finish(event.task)

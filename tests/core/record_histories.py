@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -190,9 +191,25 @@ def continued() -> JobDriver:
     """Failures that halt only what depends on them, delays, a retry of a part, and the end of the rest."""
     job = JobDriver()
     job.now = EPOCH
-    options = {"labels": {"team": "Karten"}, "continues": True, "key": "k-1", "trace": "00-" + 32 * "1" + "-01"}
-    policy = {"delay": 1_000_000, "backoff": 2.0, "cap": 60_000_000, "retry_on": ("OSError",), "give_up": ("E",)}
-    roots = [task("A", retries=1, **policy), task("B"), task("After A", after=[0]), task("After B", after=[1])]
+    options: dict[str, Any] = {
+        "labels": {"team": "Karten"},
+        "continues": True,
+        "key": "k-1",
+        "trace": "00-" + 32 * "1" + "-01",
+    }
+    policy: dict[str, Any] = {
+        "delay": 1_000_000,
+        "backoff": 2.0,
+        "cap": 60_000_000,
+        "retry_on": ("OSError",),
+        "give_up": ("E",),
+    }
+    roots = [
+        task("A", retries=1, **policy),
+        task("B"),
+        task("After A", after=[0]),
+        task("After B", after=[1]),
+    ]
     job.submit(*roots, task("Halts", on_failure=1, after=[2]), **options)
     job.claim(2)
     job.fail(0)
@@ -207,11 +224,20 @@ def continued() -> JobDriver:
 
 def scheduled() -> JobDriver:
     """Priorities, a delayed start, limits by key, a time limit; inputs by reference."""
-    late = {"priority": -3, "not_before": EPOCH + 3_600_000_000}
-    limited = {"priority": 7, "key": "api", "limit": 1, "timeout": 30_000_000, "reuse": True, "jitter": 0.25}
+    late: dict[str, Any] = {"priority": -3, "not_before": EPOCH + 3_600_000_000}
+    limited: dict[str, Any] = {
+        "priority": 7,
+        "key": "api",
+        "limit": 1,
+        "timeout": 30_000_000,
+        "reuse": True,
+        "jitter": 0.25,
+    }
     job = JobDriver()
     job.now = EPOCH
-    roots = submission(task("Now"), *[task("Limited", data=b"an-object", **limited)] * 3, task("Late", **late))
+    roots = submission(
+        task("Now"), *[task("Limited", data=b"an-object", **limited)] * 3, task("Late", **late)
+    )
     roots = msgspec.structs.replace(roots, references=[1, 4])
     job.do(c.SubmitJob(JOB, "a job", roots, "user@host", e.JobOptions(force=True)))
     job.claim(9, slots={"api": 1})

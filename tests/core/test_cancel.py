@@ -211,7 +211,12 @@ def test_in_a_halted_job_only_what_runs_is_told(halt: str) -> None:
     job.submit(task("A"), task("B"), task("C"), task("After B", after=[1]), deadline=50)
     job.claim(2)
     job.now = 50
-    {"fail": lambda: job.fail(0), "cancel": job.cancel, "expire": lambda: job.do(c.ExpireJob(JOB))}[halt]()
+    ways: dict[str, Callable[[], object]] = {
+        "fail": lambda: job.fail(0),
+        "cancel": job.cancel,
+        "expire": lambda: job.do(c.ExpireJob(JOB)),
+    }
+    ways[halt]()
     over, before = job.state, job.states
     assert job.cancel_task(2, "two") == job.cancel_task(3, "three") == []
     assert job.cancel_task(1, "one") == [e.CancelRequested(1, [1, 2], "one", *BY[1:], affected=1)]
@@ -321,7 +326,17 @@ def test_a_stricter_cancel_counts_and_a_gentler_one_does_not() -> None:
         return job.do(c.CancelTask(JOB, f"cancel-{number}", 0, "user@host", "enough", grace))
 
     for number, (grace, counts) in enumerate(
-        [(-1, True), (-1, False), (9, True), (-1, False), (9, False), (10, False), (8, True), (0, True), (0, False)]
+        [
+            (-1, True),
+            (-1, False),
+            (9, True),
+            (-1, False),
+            (9, False),
+            (10, False),
+            (8, True),
+            (0, True),
+            (0, False),
+        ]
     ):
         assert bool(cancel(number, grace)) == counts
         assert not counts or job.job.cancel_requests[0].grace == grace
@@ -331,7 +346,10 @@ def test_what_runs_in_a_halted_job_can_be_stopped() -> None:
     job = JobDriver(task(), task(), task())
     job.claim(2)
     job.fail(0)
-    cancels = [c.CancelJob(JOB, f"cancel-{n}", "user@host", "enough", grace) for n, grace in enumerate((-1, -1, 5, 5))]
+    cancels = [
+        c.CancelJob(JOB, f"cancel-{n}", "user@host", "enough", grace)
+        for n, grace in enumerate((-1, -1, 5, 5))
+    ]
     assert job.do(cancels[0]) == [e.JobCanceled("cancel-0", "user@host", "enough", -1)]
     assert (job.state, job.states) == (JobState.FAILED, "FRQ")  # a failure outranks a cancel
     assert job.do(cancels[1]) == []

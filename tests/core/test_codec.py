@@ -207,7 +207,11 @@ anything = st.recursive(
     max_leaves=5,
 )
 tags = (
-    st.integers(len(KINDS) + 1, 2**64 - 1) | st.integers(-(2**63), 0) | st.text(max_size=5) | st.none() | st.floats(0, 1)
+    st.integers(len(KINDS) + 1, 2**64 - 1)
+    | st.integers(-(2**63), 0)
+    | st.text(max_size=5)
+    | st.none()
+    | st.floats(0, 1)
 )
 
 

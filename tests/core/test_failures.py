@@ -105,7 +105,9 @@ def test_in_a_halted_job_nothing_is_abandoned() -> None:
     job = JobDriver(task(on_failure=CONTINUE), task(), task(after=[0]))
     job.claim(2)
     job.fail(1)
-    assert job.fail(0) == [e.TaskFailed(0, 1, 10, 20, ERROR)]  # the retry that resumes the job resets it anyway
+    assert job.fail(0) == [
+        e.TaskFailed(0, 1, 10, 20, ERROR)
+    ]  # the retry that resumes the job resets it anyway
     assert job.states == "FFQ"
 
 

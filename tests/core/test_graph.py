@@ -190,7 +190,7 @@ class NaiveGraph:
         """Whether it waits for no other task."""
         return all(self.complete(other) for other in self.waits_for[number])
 
-    def ready(self, kinds: Iterable[int], now: int, slots: Mapping[str, int] = {}) -> list[int]:  # noqa: B006
+    def ready(self, kinds: Iterable[int], now: int, slots: Mapping[str, int] = {}) -> list[int]:
         away = self.finished | self.busy | self.canceled
         numbers = [
             number

@@ -17,8 +17,9 @@ EVERY_TRANSITION = {
     for event, row in table.items()
     for state in range(256)
     if row[state]
-    # for a job of which nothing is computed, and yet all is finished: too rare here, `test_decisions.py` has it
-} - {("JobLifecycle", JobState.RUNNING.value, "complete")}
+    # for a job of which nothing is computed, and yet all is finished: too rare here, `test_attempts.py` has it, and
+    # `test_cancel.py`
+} - {("JobLifecycle", state.value, "complete") for state in (JobState.SUBMITTED, JobState.RUNNING)}
 
 
 def test_the_rules_reach_every_transition() -> None:

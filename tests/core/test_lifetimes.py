@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from jobledger.core import commands as c
@@ -29,7 +31,12 @@ def test_a_job_fails_at_its_deadline() -> None:
     job.now = DUE - 2
     assert job.do(EXPIRE) == []
     assert job.do(EXPIRE) == [e.DeadlineExceeded(DUE)]
-    assert (job.state, job.states, job.job.failed_task, job.job.settled) == (JobState.FAILED, "RQ", None, False)
+    assert (job.state, job.states, job.job.failed_task, job.job.settled) == (
+        JobState.FAILED,
+        "RQ",
+        None,
+        False,
+    )
     assert job.claim() == []
     assert job.do(EXPIRE) == []
 
@@ -53,7 +60,12 @@ def test_a_job_without_a_deadline_has_all_the_time() -> None:
 def test_a_job_that_is_over_does_not_fail_of_its_deadline(end: str) -> None:
     job = due(task())
     job.claim()
-    {"complete": lambda: job.compute(0), "fail": lambda: job.fail(0), "cancel": job.cancel}[end]()
+    ways: dict[str, Callable[[], object]] = {
+        "complete": lambda: job.compute(0),
+        "fail": lambda: job.fail(0),
+        "cancel": job.cancel,
+    }
+    ways[end]()
     over = job.state
     job.now = DUE
     assert job.do(EXPIRE) == []
@@ -121,7 +133,12 @@ DELETED = e.JobDeleted("delete-1", "user@host", "old")
 def test_a_settled_job_is_deleted(end: str) -> None:
     job = JobDriver(task())
     job.claim()
-    {"complete": lambda: job.compute(0), "fail": lambda: job.fail(0), "cancel": job.cancel}[end]()
+    ways: dict[str, Callable[[], object]] = {
+        "complete": lambda: job.compute(0),
+        "fail": lambda: job.fail(0),
+        "cancel": job.cancel,
+    }
+    ways[end]()
     if end == "cancel":
         job.stop(0)
     assert job.delete() == [DELETED]
@@ -170,7 +187,8 @@ def test_deleting_twice_is_harmless_and_nothing_else_is_possible() -> None:
         c.RetryJob(JOB, "x", task=0),
     ):
         assert job.refused(command) == "unknown_job"
-    assert job.claim() == job.do(EXPIRE) == job.submit(task()) == []
+    assert job.claim() == []
+    assert job.do(EXPIRE) == job.submit(task()) == []
 
 
 # -- the idempotency key ----------------------------------------------------------------------------------------------

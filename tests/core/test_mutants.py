@@ -22,7 +22,7 @@ from jobledger.core.decisions import interventions as deciding
 from jobledger.core.decisions import refusal, work
 from jobledger.core.decisions import reports as deciding_reports
 from jobledger.core.graph import TaskGraph
-from jobledger.core.job import Job, ending, interventions, reports, steps
+from jobledger.core.job import Job, interventions, reports, steps
 from jobledger.core.job import work as folding_work
 from jobledger.core.lifecycle import JobState, LifecycleError, TaskState
 from jobledger.core.queue import TaskQueue
@@ -114,7 +114,12 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
         "False",
     ),
     "all claims are of one attempt": (work, "claim", "attempt + 1", "1"),
-    "dismissing what runs": (steps, "end_queued", "graph.status.count(QUEUED, start, stop) != stop - start", "False"),
+    "dismissing what runs": (
+        steps,
+        "end_queued",
+        "graph.status.count(QUEUED, start, stop) != stop - start",
+        "False",
+    ),
     "dismissing counts nothing": (steps, "end_queued", "job.counts[QUEUED] -= size", "pass"),
     "the whole job is one optional subtree": (
         Job,
@@ -142,7 +147,12 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
         "job.staged.pop(event.task, None)",
         "pass",
     ),
-    "staged subtasks are repeated": (reports, "computed", "job.staged.pop(task, None)", "job.staged.get(task)"),
+    "staged subtasks are repeated": (
+        reports,
+        "computed",
+        "job.staged.pop(task, None)",
+        "job.staged.get(task)",
+    ),
     "a cancel is repeated after a retry": (
         deciding,
         "cancel_job",
@@ -183,7 +193,12 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
     ),
     "a job at rest runs": (steps, "follow_tasks", "elif job.counts[COMPUTED]:", "elif False:"),
     # -- policies -----------------------------------------------------------------------------------------------------
-    "priorities are the wrong way round": (TaskQueue, "_list", "-self._priority[kind]", "self._priority[kind]"),
+    "priorities are the wrong way round": (
+        TaskQueue,
+        "_list",
+        "-self._priority[kind]",
+        "self._priority[kind]",
+    ),
     "depth goes before priority": (
         TaskQueue,
         "_list",
@@ -413,7 +428,7 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
     "a retry of a part leaves others waiting for what is lost": (
         deciding,
         "retry",
-        "for cause, group in abandoned.items()",
+        "for cause, group in sorted(abandoned.items())",
         "for cause, group in ()",
     ),
     "a retry of a part frees what depends on others": (
@@ -462,12 +477,28 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
     "a cancel that came to nothing cannot be taken back": (
         deciding,
         "_part",
-        "below.isdisjoint(job.unwanted | job.cancel_requests.keys())",
+        "not below.isdisjoint(job.unwanted | job.cancel_requests.keys())",
+        "False",
+    ),
+    "a retry of a part leaves nothing to run": (deciding, "_part", " and job.left > len(left_behind)", ""),
+    "a retry forgets its new deadline": (
+        interventions,
+        "job_retried",
+        "job.deadline = event.deadline",
+        "pass",
+    ),
+    "a retry keeps a deadline that has passed": (
+        deciding,
+        "retry",
+        "job.deadline > now or not halted",
         "True",
     ),
-    "a retry forgets its new deadline": (interventions, "job_retried", "job.deadline = event.deadline", "pass"),
-    "a retry keeps a deadline that has passed": (deciding, "retry", "job.deadline > now or not halted", "True"),
-    "a retry forgets a deadline to come": (deciding, "retry", "job.deadline > now or not halted", "not halted"),
+    "a retry forgets a deadline to come": (
+        deciding,
+        "retry",
+        "job.deadline > now or not halted",
+        "not halted",
+    ),
     # -- the end of a job ---------------------------------------------------------------------------------------------
     "canceled tasks complete a job": (deciding_ends, "with_end", "job.counts[_CANCELED] or ", ""),
     "abandoned tasks complete a job": (deciding_ends, "with_end", "job.counts[_ABANDONED] or ", ""),
@@ -523,8 +554,9 @@ def plant(patch: pytest.MonkeyPatch, home: Any, name: str, old: str, new: str) -
     mutant = mutated(function, old, new)
     patch.setattr(home, name, mutant)
     core = [module for path, module in sys.modules.items() if path.startswith("jobledger.core")]
-    users = [vars(module) for module in [*core, sys.modules["support.side_by_side"]]]
-    for names in [*users, job._HANDLERS, decisions._DECISIONS]:
+    users: list[dict[str, Any]] = [vars(module) for module in [*core, sys.modules["support.side_by_side"]]]
+    tables: list[dict[Any, Any]] = [job._HANDLERS, decisions._DECISIONS]
+    for names in [*users, *tables]:
         for key, value in [*names.items()]:
             if value is function:
                 patch.setitem(names, key, mutant)
@@ -548,7 +580,7 @@ def passes(*, derandomize: bool) -> bool:
                 report_multiple_bugs=False,
             ),
         )
-    except (AssertionError, LifecycleError, LookupError, OverflowError):
+    except (AssertionError, LifecycleError, LookupError, OverflowError, ValueError):
         return False
     return True
 

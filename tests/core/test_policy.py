@@ -32,7 +32,9 @@ def test_without_a_delay_a_task_is_tried_again_at_once() -> None:
 def test_each_delay_is_longer_by_the_backoff_up_to_the_cap() -> None:
     assert delays(Policy(delay=SECOND), 3) == [SECOND] * 3
     assert delays(Policy(delay=SECOND, backoff=2.0), 5) == [SECOND * n for n in (1, 2, 4, 8, 16)]
-    assert delays(Policy(delay=SECOND, backoff=2.0, cap=5 * SECOND), 5) == [SECOND * n for n in (1, 2, 4, 5, 5)]
+    assert delays(Policy(delay=SECOND, backoff=2.0, cap=5 * SECOND), 5) == [
+        SECOND * n for n in (1, 2, 4, 5, 5)
+    ]
     assert delays(Policy(delay=9 * SECOND, cap=5 * SECOND), 2) == [5 * SECOND] * 2
 
 
@@ -97,7 +99,7 @@ def test_delays_at_the_cap_are_spread_too() -> None:
     ids=str,
 )
 def test_a_policy_that_makes_no_sense_is_refused_on_arrival(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="negative time|needs a backoff|unknown on_failure"):
+    with pytest.raises(ValueError, match=r"negative time|needs a backoff|unknown on_failure"):
         Policy(**wrong).check()
     with pytest.raises(ValueError, match="Policy"):
         submission(task(**wrong)).check()

@@ -55,7 +55,9 @@ def test_what_depends_on_another_one_that_failed_is_abandoned() -> None:
 
 
 def test_what_is_abandoned_is_told_by_its_causes() -> None:
-    job = JobDriver(*[task() for _ in range(3)], task(after=[1]), task(after=[2]), task(after=[1, 2]), task(after=[4]))
+    job = JobDriver(
+        *[task() for _ in range(3)], task(after=[1]), task(after=[2]), task(after=[1, 2]), task(after=[4])
+    )
     job.claim(3)
     for number in range(3):
         job.fail(number)
@@ -237,7 +239,19 @@ def test_a_cancel_of_a_task_that_computed_all_the_same_is_taken_back() -> None:
     assert "nothing to retry" in refusal(job, 0)
 
 
-def test_what_depends_on_one_that_was_asked_to_stop_in_a_halted_job_is_abandoned_by_a_retry_of_another() -> None:
+def test_where_that_leaves_nothing_to_run_it_is_refused() -> None:
+    job = JobDriver(task("A"), task("B"))
+    job.claim(2)
+    job.cancel_task(0)
+    job.compute(0)
+    job.fail(1)
+    assert (job.state, job.states) == (JobState.FAILED, "CF")
+    assert "nothing to retry" in refusal(job, 0)
+
+
+def test_what_depends_on_one_that_was_asked_to_stop_in_a_halted_job_is_abandoned_by_a_retry_of_another() -> (
+    None
+):
     job = JobDriver(task("A"), task("B"), task("After B", after=[1]))
     job.claim(2)
     job.fail(0)

@@ -12,7 +12,9 @@ from support.histories import JOB, JobDriver, snapshot, task
 
 
 def test_larger_priorities_go_first() -> None:
-    job = JobDriver(task("A"), task("B", priority=5), task("C", priority=-1), task("D"), task("E", priority=5))
+    job = JobDriver(
+        task("A"), task("B", priority=5), task("C", priority=-1), task("D"), task("E", priority=5)
+    )
     assert job.drain() == [1, 4, 0, 3, 2]
 
 

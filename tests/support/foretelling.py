@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from jobledger.core import commands as c
@@ -65,7 +66,9 @@ def _submit(oracle: Oracle, command: c.SubmitJob) -> list[e.Event] | str:
             return "conflict"
         if not sound(command.tasks, 0):
             return "invalid"
-        before, now = ([(new.spec.identifier, new.input) for new in them] for them in (oracle.roots, rows(command.tasks)))
+        before, now = (
+            [(new.spec.identifier, new.input) for new in them] for them in (oracle.roots, rows(command.tasks))
+        )
         return [] if (oracle.name, before) == (command.name, now) else "conflict"
     if not command.name or not sound(command.tasks, 0):
         return "invalid"
@@ -138,30 +141,36 @@ def _computed(oracle: Oracle, node: Node, report: c.ReportComputed) -> list[e.Ev
     return with_end(oracle, events, [node])
 
 
+def _joined(*parts: tuple[Any, ...]) -> Any:
+    """Return the facts of an event, put together."""
+    return chain(*parts)
+
+
 def _ended(oracle: Oracle, node: Node, report: Any, now: int) -> list[e.Event]:
     """An attempt has ended, and left nothing."""
     here = (node.number, node.attempt)
     if isinstance(report, c.ReportReused):
         facts = (report.started, report.stopped, report.source_job, report.source_task, report.result)
-        return with_end(oracle, [e.TaskReused(*here, *facts)], [node])
-    times = (now, now) if isinstance(report, c.ReleaseTask | c.ExpireLease) else (report.started, report.stopped)
+        return with_end(oracle, [e.TaskReused(*_joined(here, facts))], [node])
+    timeless = isinstance(report, c.ReleaseTask | c.ExpireLease)
+    times = (now, now) if timeless else (report.started, report.stopped)
     shown = (getattr(report, "display", None), getattr(report, "progress", None))
     error = getattr(report, "error", None)
     if node.request is not None:
         if node.boundary and oracle.nodes[node.request.task].boundary:
             error = error or e.Error("TaskCanceled", node.request.reason)
             return _fail(oracle, node, (*here, *times, error, *shown))
-        return with_end(oracle, [e.TaskCanceled(*here, *times, *shown, error)], [node])
+        return with_end(oracle, [e.TaskCanceled(*_joined(here, times, shown, (error,)))], [node])
     if isinstance(report, c.ReportCanceled):
-        return [e.TaskReleased(*here, "")]
+        return [e.TaskReleased(*_joined(here, ("",)))]
     if isinstance(report, c.ReleaseTask):
-        return [e.TaskReleased(*here, report.reason)]
+        return [e.TaskReleased(*_joined(here, (report.reason,)))]
     if isinstance(report, c.ExpireLease):
         if node.expiries < MAX_EXPIRIES:
-            return [e.LeaseExpired(*here, node.runner)]
+            return [e.LeaseExpired(*_joined(here, (node.runner,)))]
         return _fail(oracle, node, (*here, *times, e.Error("LeaseExpired", ""), *shown))
     if node.failures < node.spec.max_retries and not report.final:
-        return [e.AttemptFailed(*here, *times, error, *shown, _retry_at(node, now))]
+        return [e.AttemptFailed(*_joined(here, times, (error,), shown, (_retry_at(node, now),)))]
     return _fail(oracle, node, (*here, *times, error, *shown))
 
 
@@ -228,6 +237,8 @@ def _sooner(command: Any, before: Any) -> bool:
 
 
 def _retry(oracle: Oracle, command: c.RetryJob, now: int) -> list[e.Event] | str:
+    if oracle.state == "completed":
+        return "not_retryable"
     if command.task >= len(oracle.nodes):
         return "unknown_task"
     halted = oracle.state in ("failed", "canceled")
@@ -236,16 +247,15 @@ def _retry(oracle: Oracle, command: c.RetryJob, now: int) -> list[e.Event] | str
     spoilt = [node for node in oracle.nodes if node.state in ("failed", "canceled") or node.unwanted]
     others = [node for node in spoilt if node not in part]
     hopeless = oracle.stranded(others)
-    if oracle.state == "completed":
-        return "not_retryable"
     if command.task >= 0 and part[0] in lost and part[0] in hopeless:
         return "not_retryable"
     tasks = [n for n in lost if n in part or (n.state == "abandoned" and n not in hopeless)]
-    regretted = [node for node in oracle.nodes if node.request or (node.unwanted and command.task >= 0)]
-    if not tasks and not any(node in part for node in regretted) and not (halted and command.task < 0):
-        return "not_retryable"
     queued = [node for node in oracle.nodes if node.state == "queued"]
     abandoned = [node for node in queued if node in hopeless]
+    regretted = [node for node in part if node.request or (node.unwanted and command.task >= 0)]
+    goes_on = oracle.running() or len(queued) > len(abandoned)
+    if not tasks and not (regretted and goes_on) and not (halted and command.task < 0):
+        return "not_retryable"
     rescheduled = len(tasks) + (len(queued) - len(abandoned) if halted else 0)
     deadline = command.deadline or (0 if halted and oracle.deadline <= now else oracle.deadline)
     again = (numbers(tasks), rescheduled, command.by, command.task, deadline)

@@ -60,7 +60,8 @@ class JobMachine(SideBySide):
             self.let_time_pass(50)
         self.live(random, steps)
         if regretted == "all":
-            self.get_into_trouble(random)
+            for number in self.claim(3):
+                self.cancel_task(f"regret-{number}", number)
             self.delete("one", random.random() < 0.7)
             self.live(random, 10)
 
@@ -110,8 +111,8 @@ class JobMachine(SideBySide):
         self._try_again(random)
 
     def _try_again(self, random: Random) -> None:
-        lost = [node.number for node in self.oracle.nodes if node.state in LOST or node.request]
-        part = random.choice(lost) if lost and random.random() < 0.5 else -1
+        nodes = [node for node in self.oracle.nodes if node.state in LOST or node.unwanted or node.request]
+        part = random.choice(nodes).number if nodes and random.random() < 0.5 else -1
         self.retry(f"retry-{random.randrange(99)}", part, random.choice([0, 0, 0, self.now + 30]))
 
     def _do_something_else(self, random: Random) -> None:
@@ -120,7 +121,7 @@ class JobMachine(SideBySide):
             "hear": 3,
             "repeat": 2,
             "to and fro": 1,
-            "cancel": 0.7,
+            "cancel": 4 if self.oracle.halted and self.oracle.running() else 0.7,
             "cancel a task": 2,
             "retry": 2,
             "wait": 2,

@@ -189,7 +189,10 @@ class Oracle:
     def stranded(self, lost: Collection[Node]) -> set[Node]:
         """The tasks that never begin if these are lost: they depend on one of them, or on one that never begins."""
         found: set[Node] = set()
-        while more := {node for node in self.nodes if node.not_begun and _depends(node, {*lost, *found})} - found:
+        while (
+            more := {node for node in self.nodes if node.not_begun and _depends(node, {*lost, *found})}
+            - found
+        ):
             found |= more
         return found
 

@@ -136,7 +136,9 @@ class SideBySide(RuleBasedStateMachine):
             for chunk in chunks:
                 self.do(c.StageSubtasks(JOB, number, attempt, chunk))
         result = A_VALUE if number % 3 else None
-        self.do(c.ReportComputed(JOB, number, attempt, 10, 20, last, "shown", result=result, reuse_key=b"key"))
+        self.do(
+            c.ReportComputed(JOB, number, attempt, 10, 20, last, "shown", result=result, reuse_key=b"key")
+        )
 
     def stage(self, node: Node, subtasks: Sequence[NewTask]) -> None:
         if not node.staged and len(self.oracle.nodes) < MANY:
@@ -249,7 +251,6 @@ class SideBySide(RuleBasedStateMachine):
         event(f"computed: {len(self.computed) // 5 * 5}…")
         target(float(len(self.oracle.taken)), label="kinds of transition taken")
 
-
     def the_job_ends(self) -> None:
         """If runners go on to report and time passes, any job comes to an end; retried without mishaps, to its goal."""
         job, random = copy.deepcopy(self.job), Random(self.now)
@@ -276,7 +277,9 @@ def _run(job: Job, now: int, end: Callable[[], str]) -> None:
         slots = {key: LIMITS[key] - running for key, running in job.slots.items()}
         _apply(job, c.ClaimTasks(JOB, "runner", range(len(job.specs)), MANY, slots), now)  # type: ignore[arg-type]
         assert all(running <= LIMITS[key] for key, running in job.slots.items())
-        assert job.claimed_by or job.graph.next_wake or job.state in HALTED, "nothing runs or will, and it goes on"
+        assert job.claimed_by or job.graph.next_wake or job.state in HALTED, (
+            "nothing runs or will, and it goes on"
+        )
     raise AssertionError("the job does not end")
 
 
