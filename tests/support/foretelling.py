@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain
 from typing import Any
 
 from jobledger.core import commands as c
@@ -141,37 +140,34 @@ def _computed(oracle: Oracle, node: Node, report: c.ReportComputed) -> list[e.Ev
     return with_end(oracle, events, [node])
 
 
-def _joined(*parts: tuple[Any, ...]) -> Any:
-    """Return the facts of an event, put together."""
-    return chain(*parts)
-
-
 def _ended(oracle: Oracle, node: Node, report: Any, now: int) -> list[e.Event]:
     """An attempt has ended, and left nothing."""
-    here = (node.number, node.attempt)
+    number, attempt, error = node.number, node.attempt, getattr(report, "error", None)
     if isinstance(report, c.ReportReused):
-        facts = (report.started, report.stopped, report.source_job, report.source_task, report.result)
-        return with_end(oracle, [e.TaskReused(*_joined(here, facts))], [node])
+        source = (report.source_job, report.source_task, report.result)
+        reused = e.TaskReused(number, attempt, report.started, report.stopped, *source)
+        return with_end(oracle, [reused], [node])
     timeless = isinstance(report, c.ReleaseTask | c.ExpireLease)
     times = (now, now) if timeless else (report.started, report.stopped)
     shown = (getattr(report, "display", None), getattr(report, "progress", None))
-    error = getattr(report, "error", None)
     if node.request is not None:
         if node.boundary and oracle.nodes[node.request.task].boundary:
             error = error or e.Error("TaskCanceled", node.request.reason)
-            return _fail(oracle, node, (*here, *times, error, *shown))
-        return with_end(oracle, [e.TaskCanceled(*_joined(here, times, shown, (error,)))], [node])
+            return _fail(oracle, node, (number, attempt, *times, error, *shown))
+        facts: tuple[Any, ...] = (number, attempt, *times, *shown, error)
+        return with_end(oracle, [e.TaskCanceled(*facts)], [node])
     if isinstance(report, c.ReportCanceled):
-        return [e.TaskReleased(*_joined(here, ("",)))]
+        return [e.TaskReleased(number, attempt, "")]
     if isinstance(report, c.ReleaseTask):
-        return [e.TaskReleased(*_joined(here, (report.reason,)))]
+        return [e.TaskReleased(number, attempt, report.reason)]
     if isinstance(report, c.ExpireLease):
         if node.expiries < MAX_EXPIRIES:
-            return [e.LeaseExpired(*_joined(here, (node.runner,)))]
-        return _fail(oracle, node, (*here, *times, e.Error("LeaseExpired", ""), *shown))
-    if node.failures < node.spec.max_retries and not report.final:
-        return [e.AttemptFailed(*_joined(here, times, (error,), shown, (_retry_at(node, now),)))]
-    return _fail(oracle, node, (*here, *times, error, *shown))
+            return [e.LeaseExpired(number, attempt, node.runner)]
+        error = e.Error("LeaseExpired", "")
+    facts = (number, attempt, *times, error, *shown)
+    if isinstance(report, c.ReportFailed) and node.failures < node.spec.max_retries and not report.final:
+        return [e.AttemptFailed(*(*facts, _retry_at(node, now)))]
+    return _fail(oracle, node, facts)
 
 
 def _retry_at(node: Node, now: int) -> int:
