@@ -183,7 +183,7 @@ class JobCompleted(_Event, tag=11, frozen=True):
 class JobFailed(_Event, tag=12, frozen=True):
     """A task failed for good; what is queued, if anything, is halted until the job is retried."""
 
-    task: int  #: the first that failed
+    task: int  #: the first in order of submission, where several failed before the job did
 
 
 class JobCanceled(_Event, tag=13, frozen=True):

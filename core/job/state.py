@@ -74,7 +74,8 @@ class Job:
         self.cancel_requests: dict[int, e.CancelRequested] = {}  #: what running tasks were asked to stop by
         self.cancel: e.CancelRequested | e.JobCanceled | None = None  #: the last cancel of the job or a task
         self.halt: e.JobCanceled | None = None  #: the last cancel of the job, until it is retried
-        #: tasks that were canceled, whatever became of them, until they are retried: what depends on them is not to run
+        #: tasks that were canceled or asked to stop, whatever became of them, until they are retried: what depends on
+        #: them is not to run
         self.unwanted: set[int] = set()
         self.failed_task: int | None = None  #: the task that failed the job
         #: how many tasks (1 for the job) each command of a user had an effect on, by its id
