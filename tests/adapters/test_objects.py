@@ -34,7 +34,8 @@ async def connected(url: str) -> AsyncIterator[Client]:
     try:
         yield client
     finally:
-        with contextlib.suppress(OSError):  # the connection may be lost
+        # The connection may be lost, and the library may find its closing stream canceled.
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             await client.close()
 
 
