@@ -29,7 +29,7 @@ class Flight:
         self.alone = False  #: nothing else is held or on its way: an empty answer means that nothing is ready
         self.retried = False
         self.sent = 0.0  #: by the loop's clock
-        self.asked = 0.0  #: the last time, by the clock of leases
+        self.asked = 0.0  #: the first time, by the clock of leases: it may be that one that is answered
         self.recounts = False  #: it says what is held, and is handed out again what is not
 
     def recount(self, assignments: Assignments) -> None:
@@ -57,7 +57,7 @@ class Flight:
         in_order: bool,
     ) -> bytes:
         """Return the request as it stands now, to be sent at once."""
-        self.asked = clock()
+        self.asked = self.asked or clock()
         # The reports were encoded by the threads that made them.
         reports = cast(Any, [msgspec.Raw(assignment.reports[0]) for assignment in self.reports])
         holds = assignments.refs if self.recounts else None

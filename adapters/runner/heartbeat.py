@@ -17,7 +17,7 @@ from jobledger.core.errors import ServerUnavailable
 from .. import protocol as p
 from ..link import Link
 from .assignment import Assignment, Assignments
-from .lease import Lease, clock
+from .lease import clock
 from .news import News
 
 log = logging.getLogger(__name__)
@@ -36,15 +36,13 @@ class Heartbeat:
         runner_id: str,
         assignments: Assignments,
         news: News,
-        lease: Lease,
-        seen: Callable[[p.HeartbeatSeen], None],
+        seen: Callable[[p.HeartbeatSeen, float], None],
     ) -> None:
-        """`seen` is called with every answer."""
+        """`seen` is called with every answer, and when it was asked for by the clock of leases."""
         self._link = link
         self._subject = link.names.heartbeat(runner_id)
         self._assignments = assignments
         self._news = news
-        self._lease = lease
         self._seen = seen
         self._beating: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
@@ -83,11 +81,9 @@ class Heartbeat:
 
     async def _say(self, news: list[tuple[Assignment, ReportProgress, bytes]], lease: float) -> None:
         running = cast(Any, [msgspec.Raw(data) for _, _, data in news])
-        asked = 0.0
+        asked = clock()  # the first time: it may be that one that is answered
 
         def request(tries: int) -> bytes:
-            nonlocal asked
-            asked = clock()
             return p.encode(p.Heartbeat(self._assignments.refs, running))
 
         try:
@@ -98,7 +94,6 @@ class Heartbeat:
         if not isinstance(reply, p.HeartbeatSeen):
             log.error("the engine did not take a sign of life: %s", reply)
             return
-        self._lease.renewed(asked, lease)
         for assignment, latest, _ in news:
             assignment.told = latest
-        self._seen(reply)
+        self._seen(reply, asked)

@@ -76,9 +76,7 @@ class Session:
         self._demand = Demand(self._todo, self._workers)
         self._limits = Limits(self._workers)
         self._halts = Halts(self._todo, self._assignments, self._outbox, self._limits, self._alarm.ring)
-        self._heartbeat = Heartbeat(
-            link, self.runner_id, self._assignments, News(self._workers), self._lease, self._alive
-        )
+        self._heartbeat = Heartbeat(link, self.runner_id, self._assignments, News(self._workers), self._alive)
         self._traffic = Traffic(
             link,
             equipment,
@@ -189,10 +187,11 @@ class Session:
 
     def _answered(self, flight: Flight, reply: p.Exchanged, over: list[Assignment]) -> None:
         """An exchange was answered, and these are over by that."""
+        holding = bool(self._assignments)
         new = self._assignments.admit(reply.jobs)
         if flight.recounts:  # what was handed out before comes in any order
             new.sort(key=lambda assignment: (assignment.job_id, assignment.order))
-        self._lease.renewed(flight.asked, reply.lease)
+        self._lease.renewed(flight.asked, reply.lease, holding=holding)
         self._heartbeat.ensure(reply.lease)
         if self._traffic.draining:
             self._outbox.give_back(new, "the runner is stopping")
@@ -208,7 +207,7 @@ class Session:
         """These are over, and nobody will ever answer."""
         self._todo.answered(over=over)
 
-    def _alive(self, reply: p.HeartbeatSeen) -> None:
+    def _alive(self, reply: p.HeartbeatSeen, asked: float) -> None:
         """A sign of life was answered."""
         for assignment in self._assignments.lose(reply.lost):
             log.warning(
@@ -216,6 +215,8 @@ class Session:
             )
         for halted in reply.halted:
             self._halts.halt(halted)
+        # Only now: before, a worker could have begun what is lost.
+        self._lease.counted(asked)
         self._todo.go_on()
         self._alarm.ring()
 

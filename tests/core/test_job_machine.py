@@ -31,7 +31,7 @@ def test_the_rules_reach_every_transition() -> None:
             super().teardown()
             taken.update(self.oracle.taken)
 
-    for attempt in range(4):
+    for attempt in range(12):
         run_state_machine_as_test(
             Observed,
             settings=settings(

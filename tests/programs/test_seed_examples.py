@@ -61,9 +61,7 @@ def test_what_fiddlers_page_shows() -> None:
         "publish nobody-runs-this.csv: still PENDING when time was up",
     ]
     assert told[-1].startswith("Not found: there is no job")
-    assert {"Progress milestone: 99.9%", "Progress milestone: 100.0%"} & set(
-        lines
-    )  # the former if it was slow
+    assert any(line.startswith("Progress milestone: ") for line in lines)
 
 
 def test_what_tileboxs_page_shows() -> None:

@@ -1,0 +1,45 @@
+"""What a runner may take for its own, and from when on it may not."""
+
+from __future__ import annotations
+
+from jobledger.adapters.runner.lease import Lease, clock
+
+LENGTH = 1000.0
+
+
+def test_a_runner_has_no_lease_before_the_engine_answered() -> None:
+    assert Lease().over
+
+
+def test_an_exchange_renews_it_from_when_it_was_asked() -> None:
+    lease = Lease()
+    lease.renewed(asked := clock(), LENGTH, holding=False)
+    assert not lease.over
+    assert lease.until == asked + LENGTH
+    lease.renewed(asked + 1, LENGTH, holding=True)
+    assert lease.until == asked + LENGTH + 1
+
+
+def test_an_answer_that_is_overtaken_takes_nothing_back() -> None:
+    lease = Lease()
+    lease.renewed(clock(), LENGTH, holding=False)
+    until = lease.until
+    lease.renewed(clock() - 10, LENGTH, holding=True)
+    lease.counted(clock() - 10)
+    assert lease.until == until
+
+
+def test_a_new_lease_does_not_cover_what_was_held_under_the_old_one() -> None:
+    lease = Lease()
+    lease.renewed(clock() - 2, 1.0, holding=False)
+    lease.renewed(clock(), LENGTH, holding=True)
+    assert lease.over
+    lease.counted(clock())  # what was lost of it is known now
+    assert not lease.over
+
+
+def test_who_holds_nothing_just_begins_another() -> None:
+    lease = Lease()
+    lease.renewed(clock() - 2, 1.0, holding=False)
+    lease.renewed(clock(), LENGTH, holding=False)
+    assert not lease.over
