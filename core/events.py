@@ -57,6 +57,15 @@ class Value(msgspec.Struct, array_like=True, frozen=True):
     size: int = 0  #: bytes of the object
 
 
+class Origin(msgspec.Struct, array_like=True, frozen=True):
+    """The point of another job's history from which a job was forked."""
+
+    job: str
+    position: int  #: of the last commit that was taken over
+    version: int  #: of that commit in its job
+    digest: bytes  #: SHA-256 of its stored payload: what the fork vouches for
+
+
 class JobOptions(msgspec.Struct, array_like=True, frozen=True):
     """What was asked for with a job beyond its tasks. New fields are appended, with a default."""
 
@@ -68,6 +77,10 @@ class JobOptions(msgspec.Struct, array_like=True, frozen=True):
     force: bool = False  #: no result of an earlier job is reused
     key: str = ""  #: the user's idempotency key
     trace: str = ""  #: W3C traceparent of the submission
+    origin: Origin | None = None  #: where it was forked from; None for a job that begins at its beginning
+    sealed: str = (
+        ""  #: name of the key that inputs, results and error texts are encrypted with; "" where they are not
+    )
 
 
 class _Event(msgspec.Struct, array_like=True, frozen=True):

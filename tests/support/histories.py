@@ -301,13 +301,24 @@ def describe(job: Job) -> dict[str, Any]:
         "tasks": [_describe_task(job, number) for number in range(len(graph))],
     }
     extras = {
-        "options": None if job.options == e.JobOptions() else msgspec.to_builtins(job.options),
+        "options": None if job.options == e.JobOptions() else _describe_options(job.options),
         "deadline": job.deadline or None,
         "slots": job.slots or None,
         "unwanted": sorted(job.unwanted) or None,
         "cancel": msgspec.to_builtins(job.cancel) if isinstance(job.cancel, e.CancelRequested) else None,
     }
     return row | {name: value for name, value in extras.items() if value is not None}
+
+
+#: fields of `JobOptions` when the first of them was recorded
+_FIRST_OPTIONS = 6
+
+
+def _describe_options(options: e.JobOptions) -> list[object]:
+    told, unsaid = msgspec.to_builtins(options), msgspec.to_builtins(e.JobOptions())
+    while len(told) > _FIRST_OPTIONS and told[-1] == unsaid[len(told) - 1]:
+        told.pop()
+    return list(told)
 
 
 def _told(job: Job, state: TaskState) -> bool:
