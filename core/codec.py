@@ -12,6 +12,7 @@ from typing import Any, get_args
 import msgspec
 
 from .events import Event, UnknownEvent
+from .upcasts import upcast
 
 #: names the layout of `Commit` in the log
 TOPIC = "jobledger.commit.v1"
@@ -56,7 +57,7 @@ def encode_commit(commit: Commit) -> bytes:
 
 
 def decode_commit(data: bytes) -> Commit:
-    """Return the commit. Events of unknown tags become `UnknownEvent`.
+    """Return the commit. Events of retired tags become their successors, those of unknown tags `UnknownEvent`.
 
     Errors: CodecError if the bytes are damaged, or an event of a known tag has the wrong shape.
     """
@@ -80,7 +81,13 @@ def _decode_with_unknown(data: bytes) -> Commit:
 def _decode_event(raw: Any) -> Any:
     if not isinstance(raw, list) or not raw:
         raise CodecError(f"not an event: {raw!r:.80}")
-    known = _TAGS.get(raw[0]) if isinstance(raw[0], int) else None
+    if not isinstance(raw[0], int):
+        return UnknownEvent(raw[0], raw[1:])
+    try:
+        raw = upcast(raw)
+    except (ValueError, TypeError, LookupError) as error:
+        raise CodecError(f"not an event of the retired tag {raw[0]}: {error!r}") from error
+    known = _TAGS.get(raw[0])
     return UnknownEvent(raw[0], raw[1:]) if known is None else msgspec.convert(raw, known)
 
 

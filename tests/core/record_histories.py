@@ -4,12 +4,15 @@ A history is two files in `histories/`: `<name>.hex`, the bytes of its commits, 
 `<name>.json`, the state they fold to. `test_codec.py` holds every later version of the code to both.
 
 What is recorded stays: this only ever adds histories that are missing. A new kind of event, or a new field, gets a new
-history; an old one is proof that what was once written can still be read.
+history; an old one is proof that what was once written can still be read. `releases.json` says with which version each
+was recorded, and the SHA-256 of both files: the corpus grows with every release, and nothing in it changes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -354,5 +357,32 @@ def record(folder: Path) -> list[str]:
     return added
 
 
+def version() -> str:
+    """Return the version of the product that is recorded."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(project["project"]["version"])
+
+
+def seals(folder: Path, name: str) -> dict[str, str]:
+    """Return the SHA-256 of both files of a history, by suffix."""
+    return {
+        suffix: hashlib.sha256((folder / f"{name}.{suffix}").read_bytes()).hexdigest()
+        for suffix in ("hex", "json")
+    }
+
+
+def release(folder: Path) -> None:
+    """Note the histories that no release has under the version of today."""
+    register = folder / "releases.json"
+    releases = json.loads(register.read_text(encoding="ascii")) if register.exists() else {}
+    known = {name for names in releases.values() for name in names}
+    today = releases.setdefault(version(), {})
+    for path in sorted(folder.glob("*.hex")):
+        if path.stem not in known:
+            today[path.stem] = seals(folder, path.stem)
+    register.write_text(json.dumps(releases, indent=1, sort_keys=True) + "\n", encoding="ascii")
+
+
 if __name__ == "__main__":
     print("added:", ", ".join(record(HISTORIES)) or "none, all are recorded")
+    release(HISTORIES)

@@ -99,6 +99,14 @@ def test_what_can_be_recorded_is_recorded_and_stays(tmp_path: Path) -> None:
     assert script["record"](tmp_path) == []
 
 
+def test_the_corpus_grows_with_every_release_and_nothing_in_it_changes() -> None:
+    script = runpy.run_path(str(HERE / "record_histories.py"))
+    releases = json.loads((HERE / "histories" / "releases.json").read_text(encoding="ascii"))
+    assert script["version"]() in releases, "a new version: run tests/core/record_histories.py"
+    listed = {name: seals for names in releases.values() for name, seals in names.items()}
+    assert listed == {path.stem: script["seals"](path.parent, path.stem) for path in RECORDED}
+
+
 # -- layout ---------------------------------------------------------------------------------------------------------
 
 
