@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from .events import Error, JobOptions, Progress, Value
+from .events import Error, JobOptions, Progress, TasksTakenOver, Value
 from .submission import Submission
 
 
@@ -160,6 +160,26 @@ class ExpireJob(_Command, tag=15, frozen=True):
     """The clock says that the job's deadline may have passed."""
 
 
+class TakeOver(_Command, tag=16, frozen=True):
+    """Record one part of what a job that is about to be forked takes over. `ForkJob` follows, with the last one."""
+
+    part: TasksTakenOver
+
+
+class ForkJob(_Command, tag=17, frozen=True):
+    """Create a job that goes on where another one was. The client has read what that was, and vouches for it."""
+
+    name: str
+    tasks: Submission  #: the root tasks
+    by: str
+    options: JobOptions  #: with the `origin`
+    last: TasksTakenOver  #: the last part of what it takes over, which may be empty
+
+
+class EraseJob(_Command, tag=18, frozen=True):
+    """The engine says that the key of a deleted job is destroyed."""
+
+
 #: what a runner may say of an attempt it holds
 Report: TypeAlias = (
     StageSubtasks
@@ -171,5 +191,5 @@ Report: TypeAlias = (
     | ReportProgress
 )
 #: what a client may ask
-Request: TypeAlias = SubmitJob | CancelJob | RetryJob | CancelTask | DeleteJob
-Command: TypeAlias = Report | Request | ClaimTasks | ExpireLease | ExpireJob
+Request: TypeAlias = SubmitJob | CancelJob | RetryJob | CancelTask | DeleteJob | TakeOver | ForkJob
+Command: TypeAlias = Report | Request | ClaimTasks | ExpireLease | ExpireJob | EraseJob

@@ -23,12 +23,13 @@ class Error(msgspec.Struct, array_like=True, frozen=True):
     >>> job = InlineClient().run(Copy())
     ERROR: Task Copy failed with exception: OSError('the disk is full') ...
     >>> job.tasks[0].error
-    Error(reason='OSError', message='the disk is full', traceback='Traceback (most recent call last):...OSError: the disk...')
+    Error(reason='OSError', message='the disk is full', traceback='Traceback (most recent call last):...', sealed=b'')
     """
 
     reason: str  #: name of the exception's type
     message: str
     traceback: str = ""
+    sealed: bytes = b""  #: of a sealed job: message and traceback, encrypted; they are "" then
 
 
 class Progress(msgspec.Struct, array_like=True, frozen=True):
@@ -37,6 +38,7 @@ class Progress(msgspec.Struct, array_like=True, frozen=True):
     label: str  #: "" where the task gave none
     total: int
     done: int
+    sealed: bytes = b""  #: of a sealed job: the label, encrypted; it is "" then
 
 
 class Value(msgspec.Struct, array_like=True, frozen=True):
@@ -58,7 +60,14 @@ class Value(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Origin(msgspec.Struct, array_like=True, frozen=True):
-    """The point of another job's history from which a job was forked."""
+    """The point of another job's history from which a job was forked.
+
+    >>> origin = client.jobs().fork(job).origin
+    >>> origin.job == str(job.id), origin.position == job.history[-1].position
+    (True, True)
+    >>> origin
+    Origin(job='...', position=..., version=3, digest=b...)
+    """
 
     job: str
     position: int  #: of the last commit that was taken over
@@ -83,12 +92,39 @@ class JobOptions(msgspec.Struct, array_like=True, frozen=True):
     )
 
 
+class TakenOver(msgspec.Struct, array_like=True, frozen=True):
+    """A task that came to its end in the job this one was forked from, and does not run again here."""
+
+    task: int  #: its number in this job
+    source: int  #: its number there
+    state: int  #: a TaskState value: COMPUTED, FAILED_OPTIONAL or SKIPPED
+    attempt: int = 0  #: the last one
+    runner: int = 0  #: that had it: index into `TasksTakenOver.runners`
+    claimed: int = 0
+    started: int = 0
+    stopped: int = 0
+    display: str | None = None
+    progress: list[Progress] | None = None
+    result: Value | None = None
+    error: Error | None = None  #: of one that is FAILED_OPTIONAL
+    source_job: str = ""  #: whose result it took instead of running, as `TaskReused` has it; "" where it ran
+    source_task: int = 0
+    cause: int = -1  #: number, in this job, of the task because of which one is SKIPPED
+
+
+class SubtasksOf(msgspec.Struct, array_like=True, frozen=True):
+    """A chunk of the subtasks that a task submitted, in a job that takes it over."""
+
+    task: int
+    tasks: Submission
+
+
 class _Event(msgspec.Struct, array_like=True, frozen=True):
     """Base of all events."""
 
 
 class JobSubmitted(_Event, tag=1, frozen=True):
-    """A user submitted a job. Always the first event of a job, and only there."""
+    """A user submitted a job. Always its first event, but for the `TasksTakenOver` of a fork, which lead up to it."""
 
     name: str
     tasks: Submission  #: the root tasks
@@ -293,6 +329,28 @@ class JobDeleted(_Event, tag=22, frozen=True):
     reason: str = ""
 
 
+class TasksTakenOver(_Event, tag=23, frozen=True):
+    """A part of what a fork takes over from the job it comes from.
+
+    The parts are written before `JobSubmitted`. They take effect with it, all together, or never: there is no job
+    before that.
+    """
+
+    plan: (
+        bytes  #: SHA-256 of all that is taken over; part 0 of another plan does away with the parts before it
+    )
+    part: int  #: counts from 0
+    tasks: list[TakenOver]  #: parents before their children
+    subtasks: list[SubtasksOf] = []  #: of computed tasks, in order; never in a later part than the task
+    runners: list[str] = []
+
+
+class JobErased(_Event, tag=25, frozen=True):
+    """The key of a sealed job that was deleted is destroyed: nobody can read its inputs, results and errors any more."""
+
+    key: str  #: its name
+
+
 class UnknownEvent(msgspec.Struct, frozen=True):
     """An event of a tag this version does not know: kept and shown, never dropped. It changes no state."""
 
@@ -323,4 +381,6 @@ Event: TypeAlias = (
     | TaskProgressed
     | DeadlineExceeded
     | JobDeleted
+    | TasksTakenOver
+    | JobErased
 )

@@ -26,6 +26,8 @@ ROOT = -1  #: the parent of root tasks
 _ABANDONED = TaskState.ABANDONED.value
 _IN_NO_SET = -1
 _IN_SEVERAL_SETS = -2
+# columns of one task, to be multiplied: `array * n` is quicker than to make an array first
+_ZERO, _ONE, _MINUS_ONE = array("I", (0,)), array("I", (1,)), array("i", (-1,))
 
 
 class TaskGraph(TaskQueue):
@@ -68,10 +70,10 @@ class TaskGraph(TaskQueue):
         self.ready += bytes(count)
         self.parent += array("i", (parent,)) * count
         self.depth += array("I", (depth,)) * count
-        self.first_child += array("I", (0,)) * count
-        self.child_count += array("I", (0,)) * count
-        self.open += array("I", (1,)) * count
-        self._member_of += array("i", (_IN_NO_SET,)) * count
+        self.first_child += _ZERO * count
+        self.child_count += _ZERO * count
+        self.open += _ONE * count
+        self._member_of += _MINUS_ONE * count
         for members in tasks.dependency_sets:
             self._add_set([base + position for position in members])
         for run in tasks.runs():
@@ -182,12 +184,33 @@ class TaskGraph(TaskQueue):
             return ()
         return self._several[task] if index == _IN_SEVERAL_SETS else (index,)
 
+    def dependants(self, tasks: Iterable[int]) -> set[int]:
+        """Return the tasks that wait for one of these, and what waits for those in turn, whatever state they are in."""
+        found: set[int] = set()
+        incomplete: set[int] = set()
+        stack = list(tasks)
+        while stack:
+            task = stack.pop()
+            while task != ROOT and task not in incomplete:
+                incomplete.add(task)
+                for index in self._sets_of(task):
+                    waiters = [one for one in ranges.numbers(self._waiters[index]) if one not in found]
+                    found.update(waiters)
+                    stack += waiters
+                task = self.parent[task]
+        return found
+
     # -- walking ------------------------------------------------------------------------------------------------
 
     def children(self, task: int) -> range:
         """Return the numbers of the task's children, in order of submission."""
         first = self.first_child[task]
         return range(first, first + self.child_count[task])
+
+    def place(self, task: int) -> tuple[int, int]:
+        """Return the parent of the task, and its position among the tasks that were submitted together."""
+        parent = self.parent[task]
+        return parent, task if parent == ROOT else task - self.first_child[parent]
 
     def subtree(self, task: int) -> Iterator[int]:
         """Yield this task and every task below it."""

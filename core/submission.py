@@ -72,11 +72,16 @@ class Submission(msgspec.Struct, array_like=True, frozen=True):
 
     def runs(self) -> Iterator[Run]:
         """Yield the tasks as runs, in order."""
-        position = self.start
+        position, end = self.start, self.start + len(self)
+        if not self.dependency_runs:
+            for spec, length in ranges.pairs(self.spec_runs):
+                yield Run(position, position + length, spec, NO_DEPENDENCIES)
+                position += length
+            return
         spec_runs = iter(ranges.pairs(self.spec_runs))
-        set_runs = iter(ranges.pairs(self.dependency_runs or [NO_DEPENDENCIES, len(self)]))
+        set_runs = iter(ranges.pairs(self.dependency_runs))
         spec_left = set_left = spec = dependencies = 0
-        while position < self.start + len(self):
+        while position < end:
             if not spec_left:
                 spec, spec_left = next(spec_runs)
             if not set_left:
@@ -111,11 +116,14 @@ class Submission(msgspec.Struct, array_like=True, frozen=True):
             ranges.check(self.references, self.start + len(self))
             if self.references[0] < self.start:
                 raise ValueError("references name a task that is not among these")
+        if self.dependency_sets:
+            self._check_sets()
+
+    def _check_sets(self) -> None:
         unused = set(range(len(self.dependency_sets)))
         for run in self.runs():
-            if (
-                run.dependencies in unused
-            ):  # the first run that waits for a set is the one to check it against
+            # the first run that waits for a set is the one to check it against
+            if run.dependencies in unused:
                 unused.discard(run.dependencies)
                 members = self.dependency_sets[run.dependencies]
                 if not members:
@@ -126,7 +134,8 @@ class Submission(msgspec.Struct, array_like=True, frozen=True):
 
 
 def _check_runs(column: str, runs: Sequence[int], tasks: int, allowed: range) -> None:
-    if len(runs) % 2 or any(n < 1 for n in runs[1::2]) or sum(runs[1::2]) != tasks:
+    lengths = runs[1::2]
+    if len(runs) % 2 or min(lengths, default=0) < 1 or sum(lengths) != tasks:
         raise ValueError(f"{column} does not cover {tasks} tasks")
     for index in runs[::2]:
         if index not in allowed:

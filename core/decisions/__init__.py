@@ -12,7 +12,7 @@ from typing import Any
 from .. import commands as c
 from .. import events as e
 from ..job import Job
-from . import interventions, reports, work
+from . import forking, interventions, reports, work
 from .refusal import Refusal
 from .reports import MAX_EXPIRIES
 
@@ -29,6 +29,8 @@ def decide(job: Job, command: c.Command, now: int) -> list[e.Event]:
 
 _DECISIONS: dict[type, Callable[[Job, Any, int], list[e.Event]]] = {
     c.SubmitJob: work.submit,
+    c.TakeOver: forking.take_over,
+    c.ForkJob: forking.fork,
     c.ClaimTasks: work.claim,
     c.StageSubtasks: work.stage,
     c.ReportProgress: work.progressed,
@@ -42,5 +44,6 @@ _DECISIONS: dict[type, Callable[[Job, Any, int], list[e.Event]]] = {
     c.CancelTask: interventions.cancel_task,
     c.RetryJob: interventions.retry,
     c.DeleteJob: interventions.delete,
+    c.EraseJob: interventions.erase,
     c.ExpireJob: interventions.expire_job,
 }

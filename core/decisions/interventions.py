@@ -154,6 +154,10 @@ def delete(job: Job, command: c.DeleteJob, now: int) -> list[e.Event]:
     return [e.JobCanceled("", command.by, command.reason, 0), deleted]
 
 
+def erase(job: Job, command: c.EraseJob, now: int) -> list[e.Event]:
+    return [e.JobErased(job.options.sealed)] if job.erasing else []
+
+
 def expire_job(job: Job, command: c.ExpireJob, now: int) -> list[e.Event]:
     if not job.deadline or now < job.deadline or job.state in HALTED:
         return []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .. import commands as c
-from ..graph import ROOT
 from ..job import Job
 from ..lifecycle import JobState, TaskState
+from .sameness import differences
 
 _DELETED, _RUNNING = JobState.DELETED.value, TaskState.RUNNING.value
 
@@ -37,7 +37,7 @@ def check_task(job: Job, task: int) -> None:
         raise Refusal("unknown_task", f"job {job.id} has no task {task}, only {len(job.graph)} so far")
 
 
-def check_same(job: Job, command: c.SubmitJob) -> None:
+def check_same(job: Job, command: c.SubmitJob | c.ForkJob) -> None:
     """A submission may be repeated; another one under the same idempotency key is a mistake."""
     if not (command.options and command.options.key):
         return
@@ -48,19 +48,11 @@ def check_same(job: Job, command: c.SubmitJob) -> None:
             f"idempotency key {key!r} belongs to job {job.id}, which was deleted: pass another key",
         )
     check_tasks(command.tasks, 0)
-    roots = job.graph.parent.count(ROOT)  # they come first
-    asked_before = [job.spec_of(task).identifier for task in range(roots)]
-    asked_now = [
-        command.tasks.specs[run.spec].identifier
-        for run in command.tasks.runs()
-        for _ in range(run.start, run.stop)
-    ]
-    same_tasks = asked_before == asked_now and job.inputs[:roots] == command.tasks.inputs
-    if job.name != command.name or not same_tasks:
+    if found := differences(job, command):
         raise Refusal(
             "conflict",
-            f"idempotency key {key!r} belongs to job {job.id} ({job.name!r}), which was submitted with another name, "
-            "other tasks or other inputs: pass another key, or the same again",
+            f"idempotency key {key!r} belongs to job {job.id} ({job.name!r}), which was submitted with "
+            f"{', '.join(found)}: pass another key, or the same again",
         )
 
 

@@ -18,6 +18,8 @@ def submit(job: Job, command: c.SubmitJob, now: int) -> list[e.Event]:
         return []
     if not command.name:
         raise Refusal("invalid", "a job needs a name")
+    if command.options is not None and command.options.origin is not None:
+        raise Refusal("invalid", "a job that comes from another one is forked, not submitted")
     check_tasks(command.tasks, 0)
     return [e.JobSubmitted(command.name, command.tasks, command.by, command.options)]
 

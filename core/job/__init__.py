@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import events as e
 from ..lifecycle import JobState, LifecycleError
-from . import ending, interventions, reports, work
+from . import ending, forking, interventions, reports, work
 from .state import Job
 
 __all__ = ["Job", "evolve", "fold"]
@@ -28,9 +28,9 @@ def evolve(job: Job, event: e.Event | e.UnknownEvent, at: int) -> None:
     if handler is None:
         return  # of a later version of jobledger: kept in the log, without meaning here
     if not 0 < job.state < _DELETED:
-        if job.state:
+        if job.state and event.__class__ is not e.JobErased:
             raise LifecycleError(f"{type(event).__name__} after JobDeleted")
-        if event.__class__ is not e.JobSubmitted:
+        if not job.state and event.__class__ not in _BEFORE_ALL:
             raise LifecycleError(f"{type(event).__name__} before JobSubmitted")
     handler(job, event, at)
 
@@ -43,7 +43,10 @@ def fold(job: Job, commits: Iterable[tuple[int, Iterable[e.Event | e.UnknownEven
     return job
 
 
+_BEFORE_ALL = (e.JobSubmitted, e.TasksTakenOver)
+
 _HANDLERS: dict[type, Callable[[Job, Any, int], None]] = {
+    e.TasksTakenOver: forking.taken_over,
     e.JobSubmitted: work.submitted,
     e.SubtasksStaged: work.staged,
     e.TasksClaimed: work.claimed,
@@ -66,4 +69,5 @@ _HANDLERS: dict[type, Callable[[Job, Any, int], None]] = {
     e.JobRetried: interventions.job_retried,
     e.DeadlineExceeded: interventions.deadline_exceeded,
     e.JobDeleted: interventions.job_deleted,
+    e.JobErased: interventions.job_erased,
 }

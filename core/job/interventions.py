@@ -6,7 +6,7 @@ from itertools import chain
 
 from .. import events as e
 from .. import ranges
-from ..lifecycle import HALTED, TASK_TABLE, LifecycleError
+from ..lifecycle import HALTED, TASK_TABLE, JobState, LifecycleError
 from .state import Job
 from .steps import QUEUED, RUNNING, check_exists, check_ranges, follow_tasks, move_job
 
@@ -80,3 +80,11 @@ def job_deleted(job: Job, event: e.JobDeleted, at: int) -> None:
     job.cancel_requests.clear()
     job.slots = dict.fromkeys(job.slots, 0)
     job.commands[event.command_id] = 1
+
+
+def job_erased(job: Job, event: e.JobErased, at: int) -> None:
+    if job.state != JobState.DELETED.value:
+        raise LifecycleError("JobErased before JobDeleted")
+    if not job.erasing or event.key != job.options.sealed:
+        raise LifecycleError(f"JobErased after JobDeleted: {event.key!r} is no key of the job that is left")
+    job.erased = True

@@ -28,6 +28,7 @@ class Job:
         "commands",
         "counts",
         "deadline",
+        "erased",
         "expiries",
         "failed_task",
         "failures",
@@ -37,6 +38,7 @@ class Job:
         "inputs",
         "name",
         "options",
+        "plan",
         "references",
         "results",
         "reuse_keys",
@@ -46,6 +48,7 @@ class Job:
         "staged",
         "state",
         "submitted_at",
+        "taken_over",
         "unwanted",
     )
 
@@ -56,7 +59,10 @@ class Job:
         self.submitted_at = 0
         self.options = NO_OPTIONS
         self.deadline = 0  #: µs since 1970 UTC; 0 for none
+        self.plan = b""  #: of a fork: names what it takes over
+        self.taken_over: list[e.TasksTakenOver] = []  #: the parts of it that are known, before JobSubmitted
         self.state = 0  #: a JobState value; 0 before JobSubmitted
+        self.erased = False  #: its key is destroyed
         self.graph = TaskGraph()
         self.specs: list[TaskSpec] = []  #: the kinds of task seen so far
         self.spec_index: dict[TaskSpec, int] = {}
@@ -94,8 +100,16 @@ class Job:
 
     @property
     def settled(self) -> bool:
-        """Whether the job is in a terminal state with no task running; those of a deleted one count no more."""
-        return self.state in HALTED and (not self.counts[_RUNNING] or self.state == _DELETED)
+        """Whether the job is in a terminal state with no task running; those of a deleted one count no more, but the
+        key of one that is sealed does as long as it is there."""
+        if self.state == _DELETED:
+            return not self.erasing
+        return self.state in HALTED and not self.counts[_RUNNING]
+
+    @property
+    def erasing(self) -> bool:
+        """Whether it is deleted, and the key that it is sealed with is still to be destroyed."""
+        return self.state == _DELETED and self.options.sealed != "" and not self.erased
 
     def state_of(self, task: int) -> TaskState:
         return TaskState(self.graph.status[task])

@@ -50,14 +50,15 @@ def check_running(job: Job, event: Any) -> None:
 def add_tasks(job: Job, tasks: Submission, *, base: int, parent: int) -> None:
     index = []
     for spec in tasks.specs:
-        if spec not in job.spec_index:
-            job.spec_index[spec] = len(job.specs)
+        kind = job.spec_index.get(spec)
+        if kind is None:
+            kind = job.spec_index[spec] = len(job.specs)
             job.specs.append(spec)
             asked = spec.asked
             job.graph.add_kind(priority=asked.priority, not_before=asked.not_before, key=asked.key)
             if asked.key:
                 job.slots.setdefault(asked.key, 0)
-        index.append(job.spec_index[spec])
+        index.append(kind)
     job.graph.add(tasks, base=base, parent=parent, specs=index)
     job.inputs += tasks.inputs
     if tasks.references:
