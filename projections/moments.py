@@ -50,6 +50,17 @@ class Moment(NamedTuple):
             raise ArgumentError(f"at={at} is no position of the log: positions count from 1")
         return Moment(position=at)
 
+    @property
+    def before(self) -> Moment:
+        """The moment just before this one.
+
+        >>> Moment.of(7).before
+        Moment(position=6, time=None)
+        """
+        if self.position is not None:
+            return Moment(position=self.position - 1)
+        return Moment(time=(self.time or 0) - 1)
+
     def covers(self, placed: Placed) -> bool:
         """Whether the commit had been written at that moment."""
         if self.position is not None:
