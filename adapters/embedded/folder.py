@@ -1,6 +1,6 @@
 """The data folder of an embedded server: what lies where in it, and who may read it.
 
-Only the holder of the folder's lock writes here. Everything but `jetstream/` (the log), `views/` and
+Only the holder of the folder's lock writes here. Everything but `jetstream/` (the log), `views/`, `feed` and
 `credentials.json` is written anew at each start, so nothing left behind by a crash is ever in the way.
 """
 
@@ -64,6 +64,7 @@ class DataFolder:
         self.config = path / "nats-server.conf"
         self.port = path / "port"  #: the port used last
         self.store = path / "jetstream"
+        self.feed = path / "feed"  #: there while the feed is turned on
         self.views = path / "views"  #: made from the log: can be deleted while nothing runs
         self._credentials = path / "credentials.json"
         self._record = path / "server.json"

@@ -2,8 +2,9 @@
 
 nats-server is started (or taken over from a supervisor that was killed) and started again whenever it ends, always on
 the same port; the engine runs in this process and is started again whenever it fails; the folder says where the server
-is as long as both serve. The projector is a process that is started once the engine serves, and whenever it ends. All of
-it ends together: when told to, when unused, or when the folder is gone.
+is as long as both serve. The projector, and the publisher of the feed if it is turned on, are processes that are started
+once the engine serves, and whenever they end. All of it ends together: when told to, when unused, or when the folder is
+gone.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Protocol
 
 from jobledger.core.errors import ServerUnavailable
 
-from ..nats.connection import open_connection
+from ..nats.connection import connect_patiently, open_connection
 from ..nats.endpoint import Endpoint
-from ..nats.names import DEFAULT_NAMESPACE
+from ..nats.names import DEFAULT_NAMESPACE, Names
 from ..version import installed_version
+from .feed_process import FeedSwitch, run_feed_process
 from .folder import Credentials, DataFolder, ServerRecord
 from .locks import FileLock
 from .nats_config import ENGINE, SYSTEM, choose_port, is_free
@@ -35,9 +37,12 @@ log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3  # to get ready at first; afterwards there is no end to trying
 _ENGINE_PAUSE = 1.0  # seconds between a failure of the engine and its next start
-_PROJECTOR_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between its end and its next start; doubled each time
-_LASTED = 60.0  # seconds after which a projector that ends is no failed start
-_FAREWELL = 5.0  # seconds engine and projector have to finish what they are at
+_PAUSE, _LONGEST_PAUSE = (
+    0.5,
+    30.0,
+)  # seconds between the end of a process and its next start; doubled each time
+_LASTED = 60.0  # seconds after which a process that ends is no failed start
+_FAREWELL = 5.0  # seconds engine and processes have to finish what they are at
 _PORT_PATIENCE = 10.0  # seconds to wait until the port of a server that is to come back is free again
 _FOLDER_LOOK = 5.0  # seconds between two looks at whether the folder is still there
 
@@ -56,8 +61,8 @@ class Engine(Protocol):
     ) -> Awaitable[None]: ...
 
 
-class Projector(Protocol):
-    """Keeps the view of a folder until `stop` is set, as `run_projector_process`. It may end by itself."""
+class Child(Protocol):
+    """Does something for a folder until `stop` is set, as `run_projector_process`. It may end by itself."""
 
     def __call__(
         self, folder: DataFolder, endpoint: Endpoint, namespace: str, *, stop: asyncio.Event
@@ -79,7 +84,8 @@ class Supervision:
         idle: float | None,
         on_ready: Callable[[ServerRecord], None],
         engine: Engine | None = None,
-        projector: Projector = run_projector_process,
+        projector: Child = run_projector_process,
+        feed: Child = run_feed_process,
     ) -> None:
         self._folder = folder
         self._lock = lock
@@ -87,6 +93,9 @@ class Supervision:
         self._on_ready = on_ready
         self._engine = engine
         self._projector = projector
+        self._feed = feed
+        self._switch = FeedSwitch(folder)
+        self._heeding = asyncio.Event()
         self._stop = asyncio.Event()
         self._credentials = folder.ensure_credentials()
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -113,11 +122,11 @@ class Supervision:
         try:
             self._server = starting.result()
             engine = asyncio.create_task(self._keep_engine())
-            projector = asyncio.create_task(self._keep_projector())
+            children = {asyncio.create_task(self._keep_projector()), asyncio.create_task(self._keep_feed())}
             duties = [
                 engine,
-                projector,
-                *map(asyncio.create_task, (self._keep_server(), self._watch_folder())),
+                *children,
+                *map(asyncio.create_task, (self._heed_switch(), self._keep_server(), self._watch_folder())),
             ]
             if self._idle is not None:
                 duties.append(asyncio.create_task(self._until_unused(self._idle)))
@@ -128,9 +137,11 @@ class Supervision:
             finally:
                 self._folder.unpublish()
                 self._stop.set()
+                self._switch.leave()
                 if not self._serving.is_set():
-                    projector.cancel()  # it has not begun
-                await asyncio.wait({engine, projector}, timeout=_FAREWELL)
+                    for child in children:
+                        child.cancel()  # it has not begun
+                await asyncio.wait({engine, *children}, timeout=_FAREWELL)
                 if not engine.done():
                     log.warning("the engine did not end within %g s and is cut off", _FAREWELL)
                 for duty in duties:
@@ -143,6 +154,7 @@ class Supervision:
             log.info("stopped")
 
     async def _keep_engine(self) -> None:
+        await self._heeding.wait()  # so that whoever finds the server can turn the feed on
         run_engine = self._engine or _engine_of_this_package()
         failures = 0
         while not self._stop.is_set():
@@ -167,22 +179,49 @@ class Supervision:
 
     async def _keep_projector(self) -> None:
         await self._serving.wait()  # whoever started the server waits for the engine, and for nothing else
-        pause = _PROJECTOR_PAUSE
-        while not self._stop.is_set():
+        await self._keep("projector", self._projector, self._stop)
+
+    async def _keep_feed(self) -> None:
+        await self._serving.wait()
+        stopped = asyncio.ensure_future(self._stop.wait())
+        try:
+            while not self._stop.is_set():
+                turned_on = asyncio.ensure_future(self._switch.on.wait())
+                await asyncio.wait({stopped, turned_on}, return_when=asyncio.FIRST_COMPLETED)
+                turned_on.cancel()
+                if not self._stop.is_set():
+                    await self._keep("publisher of the feed", self._feed, self._switch.off)
+        finally:
+            stopped.cancel()
+
+    async def _keep(self, what: str, child: Child, stop: asyncio.Event) -> None:
+        """Run a process again and again until `stop` is set."""
+        pause = _PAUSE
+        while not stop.is_set():
             began = time.monotonic()
             endpoint = self._endpoint(ENGINE, self._credentials.engine)
             try:
-                await self._projector(self._folder, endpoint, DEFAULT_NAMESPACE, stop=self._stop)
+                await child(self._folder, endpoint, DEFAULT_NAMESPACE, stop=stop)
             except OSError as error:
-                log.error("the projector cannot be started: %s", error)
-            if self._stop.is_set():
+                log.error("the %s cannot be started: %s", what, error)
+            if stop.is_set():
                 return
             if time.monotonic() - began > _LASTED:
-                pause = _PROJECTOR_PAUSE
-            log.warning("the projector ended, starting it again in %g s", pause)
+                pause = _PAUSE
+            log.warning("the %s ended, starting it again in %g s", what, pause)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), pause)
+                await asyncio.wait_for(stop.wait(), pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _heed_switch(self) -> None:
+        endpoint = self._endpoint(ENGINE, self._credentials.engine)
+        client = await connect_patiently(endpoint, name="jobledger-supervisor")
+        try:
+            await self._switch.serve(client, Names(DEFAULT_NAMESPACE))
+            self._heeding.set()
+            await asyncio.Event().wait()
+        finally:
+            await client.close()
 
     async def _keep_server(self) -> None:
         while True:
@@ -283,6 +322,6 @@ async def _bring_back(folder: DataFolder, credentials: Credentials, port: int) -
 
 
 def _engine_of_this_package() -> Engine:
-    from ..engine.run import run_engine
+    from ..gateway.hosting import run_engine_with_api
 
-    return run_engine
+    return run_engine_with_api

@@ -176,6 +176,28 @@ def test_one_living_server_of_several_is_enough(home: Home) -> None:
     assert asyncio.run(scenario())
 
 
+def test_a_connection_that_broke_badly_is_closed_like_any_other(home: Home) -> None:
+    endpoint = ensure_server(home.path)
+
+    async def scenario(*, leaving: bool) -> bool:
+        """Return whether closing was canceled."""
+        client = await connect(endpoint, name="test")
+        # what a killed server may leave behind: nobody is going to tell that the socket is closed
+        client._transport._io_writer._protocol._closed.cancel()  # type: ignore[union-attr]
+        closing = asyncio.create_task(client.close())
+        if leaving:
+            await asyncio.sleep(0)
+            closing.cancel()
+        await asyncio.wait({closing})
+        assert client.is_closed
+        client._transport.close()  # type: ignore[union-attr]  # which the one that left did not come to
+        await asyncio.sleep(0.01)
+        return closing.cancelled()
+
+    assert not asyncio.run(scenario(leaving=False))
+    assert asyncio.run(scenario(leaving=True))
+
+
 def test_reconnecting_says_nothing_on_stderr(home: Home) -> None:
     script = """
 import asyncio, os, signal, sys
