@@ -5,7 +5,7 @@ from __future__ import annotations
 from nats.aio.msg import Msg
 
 from jobledger.core import ranges
-from jobledger.core.commands import DeleteJob, SubmitJob
+from jobledger.core.commands import DeleteJob, ForkJob, SubmitJob, TakeOver
 from jobledger.core.decisions import Refusal
 from jobledger.core.decisions.refusal import check_task
 from jobledger.core.events import Value
@@ -33,6 +33,8 @@ class Commands:
             return await self._follow(request)
         if isinstance(request, SubmitJob):
             return await self._submit(request)
+        if isinstance(request, TakeOver | ForkJob):
+            return await self._fork(request)
         live = await self._ledger.existing(request.job_id)
         try:
             if isinstance(request, p.ReadResults):
@@ -41,7 +43,10 @@ class Commands:
             self._ledger.refresh(live)
             await live.written()
             if isinstance(request, DeleteJob):
-                await self._ledger.aftermath.remove(request.job_id)
+                if live.job.erasing:
+                    await self._ledger.erasures.erase(request.job_id)
+                else:
+                    await self._ledger.aftermath.remove(request.job_id)
             return p.Done(live.position, live.version, live.job.commands.get(request.command_id, 0))
         finally:
             if live.settled and not live.dead:  # it was read again only to be asked
@@ -49,6 +54,8 @@ class Commands:
 
     async def _submit(self, request: SubmitJob) -> p.Reply:
         jobs = self._ledger.jobs
+        if request.options is not None:
+            self._ledger.erasures.check(request.job_id, request.options.sealed)
         live = jobs.get(request.job_id)
         if live is None and request.options is not None and request.options.key:
             live = await self._ledger.find(request.job_id)  # whether it says the same has to be looked up
@@ -70,6 +77,20 @@ class Commands:
         if live.settled and not live.dead:
             self._ledger.settle(live)
         return p.Done(live.position, live.version)
+
+    async def _fork(self, request: TakeOver | ForkJob) -> p.Reply:
+        # Parts of it may be in the log, written by an engine or a client that has gone.
+        live = await self._ledger.find(request.job_id) or self._ledger.jobs.create(request.job_id)
+        try:
+            self._ledger.apply(live, request)
+            self._ledger.refresh(live)
+            await live.written()
+            return p.Done(live.position, live.version)
+        finally:
+            if not live.version and not live.decided:
+                self._ledger.jobs.forget(live)
+            elif live.settled and not live.dead:
+                self._ledger.settle(live)
 
     def _results(self, live: LiveJob, request: p.ReadResults) -> p.Reply:
         job = live.job

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -18,6 +19,8 @@ from jobledger.core.codec import Commit, digest
 from jobledger.core.errors import JobLedgerError
 from jobledger.core.events import Event
 
+from ..metrics.engine import EngineMeter
+from ..metrics.tally import Contents, contents_of
 from ..nats.log import AppendConflict, AppendFailed, LogWriter, encode_message
 from .live import LiveJob
 
@@ -40,12 +43,14 @@ class Committer:
         self,
         writer: LogWriter,
         engine_id: str,
+        meter: EngineMeter,
         *,
         on_written: Callable[[LiveJob], None],
         on_failed: Callable[[LiveJob, str], None],
     ) -> None:
         self._writer = writer
         self._engine_id = engine_id
+        self._meter = meter
         self._on_written = on_written
         self._on_failed = on_failed
         self._writes: set[asyncio.Task[None]] = set()
@@ -66,38 +71,44 @@ class Committer:
     async def _write(self, live: LiveJob) -> None:
         try:
             while live.decisions and not live.dead:
-                count, payload = self._next(live)
+                contents, payload = self._next(live)
+                at, began = live.at, time.perf_counter()
                 live.position = await self._writer.append(live.job.id, payload, after=live.position)
+                seconds = time.perf_counter() - began
                 live.version += 1
                 live.digest = digest(payload)
-                live.durable += count
+                live.durable += contents.decisions
                 while live.waiting and live.waiting[0][0] <= live.durable:
                     _, future = live.waiting.popleft()
                     if not future.done():
                         future.set_result(None)
+                self._meter.wrote(live, at, contents, len(payload), seconds)
                 self._on_written(live)
         except AppendConflict as error:
+            self._meter.failed("conflict")
             self.abandon(live, f"someone else wrote to it ({error})")
         except AppendFailed as error:
+            self._meter.failed("unacknowledged")
             self.abandon(live, str(error))
         finally:
             live.writing = False
 
-    def _next(self, live: LiveJob) -> tuple[int, bytes]:
+    def _next(self, live: LiveJob) -> tuple[Contents, bytes]:
         """Take decisions for one commit. A decision is never divided: it happened or it did not."""
         events: list[msgspec.Raw] = []
-        count = size = 0
+        taken: list[list[Event]] = []
+        size = 0
         while live.decisions:
             encoded = [msgspec.Raw(_encode(event)) for event in live.decisions[0]]
             size += sum(map(len, encoded))
-            if count and size > TARGET_BYTES:
+            if taken and size > TARGET_BYTES:
                 break
-            live.decisions.popleft()
+            taken.append(live.decisions.popleft())
             events += encoded
-            count += 1
         settled = live.job.settled and not live.decisions
         commit = Commit(os.urandom(16), live.digest, live.at, self._engine_id, settled, events)
-        return count, encode_message(live.version + 1, commit)
+        contents = contents_of(taken, settled=live.job.state if settled else 0)
+        return contents, encode_message(live.version + 1, commit)
 
     def abandon(self, live: LiveJob, reason: str) -> None:
         """Throw the job's memory away: what is not acknowledged may or may not be in the log."""

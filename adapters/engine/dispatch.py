@@ -7,6 +7,7 @@ hold up one of three.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -58,11 +59,16 @@ class Dispatcher:
     def refresh(self, live: LiveJob) -> None:
         """List the job where it has ready tasks now, and nowhere else."""
         keys = (
-            set() if live.dead or live.halted else {_key(live.job.specs[i]) for i in self._ready_specs(live)}
+            set()
+            if live.dead or live.halted
+            else {SpecKey.of(live.job.specs[i]) for i in self._ready_specs(live)}
         )
         for key in live.keys - keys:
             self._ready[key].pop(live.job.id, None)
+            if not live.job.slots:  # with them, what is ready may just have no slot for a while
+                live.listed_since.pop(key, None)
         for key in keys - live.keys:
+            live.listed_since.setdefault(key, live.read_as_of or time.time_ns() // 1000)
             if key not in self._ready:
                 self._ready[key] = {}
                 self._covered.clear()
@@ -95,7 +101,7 @@ class Dispatcher:
                 )
 
     def _fits(self, spec: TaskSpec, key: SpecKey, capability: Capability) -> bool:
-        own = _key(spec)
+        own = SpecKey.of(spec)
         return own.priority == key.priority and capability.covers(own)
 
     def _ready_specs(self, live: LiveJob) -> list[int]:
@@ -133,6 +139,11 @@ class Dispatcher:
             if self._waiters.get(waiter.runner) is waiter:
                 del self._waiters[waiter.runner]
 
+    @property
+    def waiting(self) -> int:
+        """How many runners wait."""
+        return len(self._waiters)
+
     def answer_all(self) -> None:
         for waiter in self._waiters.values():
             waiter.answer(False)
@@ -157,7 +168,3 @@ class Dispatcher:
                         break
                 if waiter.answered.done():
                     break
-
-
-def _key(spec: TaskSpec) -> SpecKey:
-    return SpecKey(spec.cluster, spec.name, spec.major, spec.minor, spec.asked.priority)

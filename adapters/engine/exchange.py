@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 
 from nats.aio.msg import Msg
 
@@ -46,6 +47,7 @@ class Exchanges:
         ledger.dispatcher.supersede(runner)
         touched: Touched = {}
         refused = await self._take_reports(runner, request, touched)
+        ledger.meter.exchanged(refused)
         jobs = self._hand_out_again(runner, request, touched)
         capability = Capability(
             request.cluster, tuple(TaskIdentifier(*identifier) for identifier in request.identifiers)
@@ -53,7 +55,10 @@ class Exchanges:
         jobs += self._claim(runner, capability, request.limit, touched)
         if not (jobs or touched or refused) and request.limit and request.wait > 0:
             waiter = Waiter(runner, capability, request.limit)
-            if await ledger.dispatcher.wait(waiter, request.wait):
+            began = time.perf_counter()
+            found = await ledger.dispatcher.wait(waiter, request.wait)
+            ledger.meter.waited(time.perf_counter() - began)
+            if found:
                 jobs = self._claim(runner, capability, request.limit, touched)
         waits = _waits(touched) if request.in_order else {}
         for live in touched.values():
@@ -227,4 +232,6 @@ def hand_out(live: LiveJob, tasks: list[int]) -> p.ClaimedJob:
         [task for task in tasks if task in job.references] if job.references else [],
         job.options.trace,
         job.options.force,
+        job.options.sealed,
+        [graph.place(task) for task in tasks] if job.options.sealed else [],
     )

@@ -14,6 +14,7 @@ from jobledger.core.lifecycle import LifecycleError
 from ..nats.log import read_job
 from ..nats.names import Names
 from ..protocol import JobStatus
+from .growth import Growth
 from .live import LiveJob
 
 #: settled jobs of which the last status is kept, so that whoever waited for one need not have it read again
@@ -64,13 +65,16 @@ class LiveJobs:
         if not commits or job_id in self._live:
             return self._live.get(job_id)
         job = Job(job_id)
+        growth = Growth()
         for stored in commits:
             try:
                 for event in stored.commit.events:
                     evolve(job, event, stored.commit.at)
             except LifecycleError as error:
                 raise DamagedLog(job_id, stored.position, str(error)) from error
+            growth.note(len(job.graph), stored.commit.at)
         live = self._live[job_id] = LiveJob(job, commits[-1])
+        live.growth = growth
         return live
 
     def forget(self, live: LiveJob) -> None:

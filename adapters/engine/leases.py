@@ -20,6 +20,11 @@ class Leases:
         self._deadlines: dict[str, float] = {}
         self._jobs: dict[str, set[str]] = {}  #: runner -> ids of jobs it claimed from; pruned as it is read
 
+    @property
+    def runners(self) -> int:
+        """How many runners are alive."""
+        return len(self._deadlines)
+
     def extend(self, runner: str) -> None:
         self._deadlines[runner] = self._clock() + self.length
 

@@ -19,13 +19,17 @@ from jobledger.core.errors import DamagedLog, JobLedgerError
 from jobledger.core.events import Event
 from jobledger.core.job import evolve
 
+from ..metrics.engine import EngineMeter
 from ..nats.log import LogWriter
 from ..nats.names import Names
-from ..protocol import JobStatus, encode
+from ..protocol import Halted, JobStatus, encode
+from ..sealing.keys import Keyring, KeyStore
+from ..sealing.nats_keys import NatsKeys
 from . import halts
 from .aftermath import Aftermath
 from .commits import Committer
 from .dispatch import Dispatcher
+from .erasure import Erasures
 from .followers import Followers
 from .jobs import LiveJobs
 from .leases import Leases
@@ -41,19 +45,37 @@ _PAUSE = 0.5  # seconds before a job that could not be read is read again
 class Ledger:
     """The jobs of one engine, and everything that has to hear of a change to one."""
 
-    def __init__(self, client: Client, names: Names, *, engine_id: str, lease: float) -> None:
+    def __init__(
+        self,
+        client: Client,
+        names: Names,
+        *,
+        engine_id: str,
+        lease: float,
+        meter: EngineMeter,
+        keys: KeyStore | None = None,
+    ) -> None:
         self._client = client
         self._names = names
+        self.meter = meter
         self._log = LogWriter(client, names)
         self.jobs = LiveJobs(client, names)
         self.slots = Slots()
         self.dispatcher = Dispatcher(self.slots)
         self.aftermath = Aftermath(client, names)
+        own = [] if keys is None else [keys]
+        self.erasures = Erasures(
+            Keyring([NatsKeys(lambda work: work(client, names)), *own]),
+            find=self.find,
+            remove=self.aftermath.remove,
+            decide=self._erased,
+            told=lambda job_id: client.publish(names.halted, encode(Halted(job_id))),
+        )
         self._timers = Timers(_now, self._alarmed)
         self.leases = Leases(lease, time.monotonic)
         self.followers = Followers()
         self._committer = Committer(
-            self._log, engine_id, on_written=self._written, on_failed=self._not_written
+            self._log, engine_id, meter, on_written=self._written, on_failed=self._not_written
         )
         self._background = Background()
         self._closed = False
@@ -67,9 +89,14 @@ class Ledger:
         """Bring those of these jobs to memory that are not there."""
         for job_id in live:
             try:
-                await self.find(job_id)
+                found = await self.find(job_id)
             except DamagedLog as error:
                 log.error("%s", error)
+            else:
+                if (
+                    found is not None and not found.job.state and found.idle
+                ):  # a fork that nobody may ever complete
+                    self.jobs.forget(found)
 
     def quiesce(self) -> None:
         """Answer everyone who waits for news: there will be none from here."""
@@ -78,6 +105,7 @@ class Ledger:
         self.followers.answer_all()
 
     async def close(self) -> None:
+        await self.erasures.close()
         await self._background.cancel()
         await self._log.close()
 
@@ -95,12 +123,15 @@ class Ledger:
                 for runner in set(live.job.claimed_by.values()):
                     self.leases.claimed(runner, live)
                 self.refresh(live)
+                live.read_as_of = 0
+                if live.job.erasing:
+                    self.erasures.persist(job_id)
         return live
 
     async def existing(self, job_id: str) -> LiveJob:
         """As `find`. Errors: Refusal, if there is no such job, too."""
         live = await self.find(job_id)
-        if live is None:
+        if live is None or not live.job.state:
             raise Refusal("unknown_job", f"there is no job {job_id}")
         return live
 
@@ -152,6 +183,11 @@ class Ledger:
     def _alarmed(self, live: LiveJob) -> None:
         """A task of the job is due, or its deadline has come."""
         self.apply(live, ExpireJob(live.job.id))
+        self.refresh(live)
+
+    def _erased(self, live: LiveJob, command: Command) -> None:
+        """The key of the job is destroyed."""
+        self.apply(live, command)
         self.refresh(live)
 
     # -- what the log says ----------------------------------------------------------------------------------------

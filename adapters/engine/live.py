@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from jobledger.core.codec import NO_PREVIOUS
 from jobledger.core.events import CancelRequested, Event, TaskComputed
 from jobledger.core.job import Job
 from jobledger.core.lifecycle import HALTED
+from jobledger.core.submission import TaskSpec
 
 from ..nats.log import StoredCommit
 from ..protocol import Halted, JobStatus
+from .growth import Growth
 from .waits import Waits
 
 
@@ -24,6 +26,10 @@ class SpecKey(NamedTuple):
     major: int
     minor: int
     priority: int
+
+    @classmethod
+    def of(cls, spec: TaskSpec) -> Self:
+        return cls(spec.cluster, spec.name, spec.major, spec.minor, spec.asked.priority)
 
 
 class LiveJob:
@@ -48,6 +54,11 @@ class LiveJob:
             deque()
         )  #: who waits for how many to be durable
         self.keys: set[SpecKey] = set()  #: where the dispatcher lists this job
+        self.listed_since: dict[SpecKey, int] = {}  #: and since when without a break, in µs
+        self.read_as_of = (
+            last.commit.at if last else 0
+        )  #: when it came to be as it was read, in µs; 0: it was not
+        self.growth = Growth()
         self.halt_told: Halted | None = None  #: what runners were told when it was halted
         self.requests_told: dict[int, CancelRequested] = {}  #: what runners were told of tasks
         self.reusable: set[int] = set(
@@ -74,6 +85,11 @@ class LiveJob:
         for event in events:
             if isinstance(event, TaskComputed) and event.reuse_key is not None:
                 self.reusable.add(event.task)
+
+    def ready_since(self, spec: TaskSpec, task: int) -> int:
+        """Return since when (µs) a task of this kind may have been ready: the first of those that are."""
+        listed = self.listed_since.get(SpecKey.of(spec), 0)
+        return max(self.growth.submitted(task), listed) or self.job.submitted_at
 
     @property
     def idle(self) -> bool:

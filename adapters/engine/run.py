@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nats.errors
 import nats.js.errors
@@ -17,12 +15,19 @@ from nats.aio.msg import Msg
 
 from jobledger.core.errors import ServerUnavailable
 
+from ..metrics.answering import Answering
+from ..metrics.engine import EngineMeter
 from ..nats.connection import Endpoint, connect_patiently
 from ..nats.names import Names
 from ..nats.streams import ensure_log
+from ..process import process_id
 from .ownership import Ownership
 from .recovery import find_live_jobs, save
 from .service import Engine
+
+if TYPE_CHECKING:
+    from ..metrics import http
+    from ..sealing.keys import KeyStore
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +43,20 @@ async def run_engine(
     on_ready: Callable[[], None],
     lease: float = DEFAULT_LEASE,
     takeover: bool = False,
+    metrics: http.Endpoint | None = None,
+    keys: KeyStore | None = None,
 ) -> None:
     """Serve `namespace` until `stop` is set. Where another engine owns it, stand by until that one is gone.
 
     Units:  `lease` is the seconds a runner may be silent before its claims expire.
     Shape:  `takeover` owns the namespace at once: for a caller who knows that the engine before it is dead.
+            `metrics` is where this process tells over HTTP what it has counted. `keys` has keys of sealed jobs, besides
+            the NATS server.
     A server that is away is waited for, at the start too.
     Errors: as `connect_patiently` and `ensure_log`.
     """
     names = Names(namespace)
-    engine_id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+    engine_id = process_id()
     disturbed = asyncio.Event()
     connecting = asyncio.ensure_future(
         connect_patiently(
@@ -59,17 +68,25 @@ async def run_engine(
         connecting.cancel()
         return
     client = connecting.result()
+    meter = EngineMeter()
+    answering = Answering(client, names, "engine", engine_id, meter.samples)
     try:
+        await answering.start()
+        if metrics is not None:
+            metrics.serve(namespace, answering.reports, lambda: answering.problem)
         while not stop.is_set():
             await _until_connected(client, stop)
             disturbed.clear()
             try:
                 await ensure_log(client.jetstream(), names)
-                await _serve(client, names, engine_id, stop, disturbed, on_ready, lease, takeover)
+                await _serve(
+                    client, names, engine_id, stop, disturbed, on_ready, lease, takeover, meter, keys
+                )
             except (nats.errors.Error, nats.js.errors.Error, ServerUnavailable, OSError) as error:
                 log.warning("engine %s starts over: %s", engine_id, error or type(error).__name__)
                 await _wait_any(stop, timeout=0.2)
     finally:
+        await answering.stop()
         await client.close()
 
 
@@ -82,6 +99,8 @@ async def _serve(
     on_ready: Callable[[], None],
     lease: float,
     takeover: bool,
+    meter: EngineMeter,
+    keys: KeyStore | None,
 ) -> None:
     """Own the namespace and serve it until told to stop, or until the connection or the ownership was in doubt."""
     ownership = Ownership(client, names, engine_id)
@@ -92,7 +111,7 @@ async def _serve(
         await asyncio.wait([acquiring])
         await ownership.release()  # it may have been granted in the same instant
         return
-    engine = Engine(client, names, engine_id=engine_id, lease=lease)
+    engine = Engine(client, names, engine_id=engine_id, lease=lease, meter=meter, keys=keys)
     rescan = asyncio.Event()
 
     async def greeted(message: Msg) -> None:

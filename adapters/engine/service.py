@@ -15,10 +15,12 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from jobledger.core.decisions import Refusal
-from jobledger.core.errors import DamagedLog, ServerUnavailable
+from jobledger.core.errors import DamagedLog, KeyUnavailable, ServerUnavailable
 
 from .. import protocol as p
+from ..metrics.engine import EngineMeter
 from ..nats.names import Names
+from ..sealing.keys import KeyStore
 from .commands import Commands
 from .commits import NotWritten
 from .exchange import Exchanges
@@ -39,11 +41,21 @@ _LAST_ANSWERS = 1.0
 class Engine:
     """Serves one namespace over one connection, from `start` to `stop`."""
 
-    def __init__(self, client: Client, names: Names, *, engine_id: str, lease: float) -> None:
+    def __init__(
+        self,
+        client: Client,
+        names: Names,
+        *,
+        engine_id: str,
+        lease: float,
+        meter: EngineMeter,
+        keys: KeyStore | None = None,
+    ) -> None:
         self._client = client
         self._names = names
         self._id = engine_id
-        self._ledger = Ledger(client, names, engine_id=engine_id, lease=lease)
+        self._meter = meter
+        self._ledger = Ledger(client, names, engine_id=engine_id, lease=lease, meter=meter, keys=keys)
         room = int(client.max_payload * CLAIM_SHARE)
         self._commands = Commands(self._ledger, room=room)
         self._exchanges = Exchanges(self._ledger, room=room)
@@ -69,6 +81,7 @@ class Engine:
             )
         self._subscriptions.append(await self._client.subscribe(f"{self._bounces}.*", cb=self._bounced))
         self._background.run(self._exchanges.expire_leases())
+        self._meter.serves(self._ledger)
         await self._client.publish(self._names.hello, self._id.encode())
         await self._client.flush()
 
@@ -83,6 +96,7 @@ class Engine:
     async def stop(self) -> None:
         """Answer who waits, write what is decided, and leave."""
         self._stopped = True
+        self._meter.rests()
         for subscription in self._subscriptions:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.drain()  # type: ignore[no-untyped-call]  # what has arrived is answered: ask another
@@ -115,6 +129,8 @@ class Engine:
             reply = p.Refused("damaged", str(error))
         except (NotWritten, ServerUnavailable) as error:
             reply = p.Unavailable(str(error))
+        except KeyUnavailable as error:
+            reply = p.Refused("key_unavailable", str(error))
         except asyncio.CancelledError:
             reply = _LEAVING
         except Exception as error:
