@@ -13,6 +13,7 @@ from jobledger.core.commands import ReportProgress
 from jobledger.core.submission import TaskSpec
 
 from ..protocol import AttemptRef, ClaimedJob, Halted
+from ..sealing.seal import UNSEALED, Seal
 
 if TYPE_CHECKING:
     from .context import RunningContext
@@ -50,8 +51,12 @@ class Assignment:
 
     # What most attempts never have is not set in each of them: they are made by the thousand.
     by_reference = False  #: the input is the name of an object in the object store
+    indirect = False  #: the input is that, or sealed
     trace = ""  #: W3C traceparent of the job's submission
     force = False  #: results of earlier jobs are not to be reused
+    sealed = ""  #: name of the key of a job that is sealed
+    place = (-1, 0)  #: in a sealed job: its parent, and its position among the subtasks of that
+    seal: Seal = UNSEALED  #: through which goes what is read and left behind
     began = math.inf  #: by time.monotonic
     started = 0  #: µs since 1970 UTC; 0 until a worker takes it
     stopped = 0  #: µs since 1970 UTC
@@ -135,13 +140,18 @@ class Assignments:
             job_id, name, specs = job.job_id, job.job_name, job.specs
             references = frozenset(job.references)
             special = bool(references or job.trace or job.force)
+            places = dict(zip((one.task for one in job.tasks), job.places, strict=True)) if job.sealed else {}
             for task, attempt, spec, data, depth in job.tasks:
                 key = (job_id, task, attempt)
                 if key not in held and key not in settled:
                     held[key] = assignment = Assignment(job_id, name, task, attempt, specs[spec], data, depth)
                     if special:
                         assignment.trace, assignment.force = job.trace, job.force
-                        assignment.by_reference = task in references
+                        if task in references:
+                            assignment.by_reference = assignment.indirect = True
+                    if places:
+                        assignment.sealed, assignment.place = job.sealed, places[task]
+                        assignment.indirect = True
                     new.append(assignment)
         return new
 

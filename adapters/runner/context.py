@@ -21,7 +21,9 @@ from jobledger.core.errors import ArgumentError
 from jobledger.core.options import PolicyOptions
 from jobledger.core.results import result_reader
 from jobledger.core.task import Task
+from jobledger.projections.sealed import of_input, of_result
 
+from ..sealing.seal import UNSEALED, Seal
 from ..telemetry.telemetry import Telemetry
 from .assignment import Assignment
 from .registry import TaskRegistry
@@ -48,6 +50,9 @@ class Equipment:
     #: raises NotFoundError where there is no cluster of this slug
     check_cluster: Callable[[str], None] = lambda slug: None
     now: Callable[[], int] = wall_clock  #: µs since 1970 UTC
+    #: what seals and opens of a job, by its id and the name of its key; blocks
+    seal: Callable[[str, str], Seal] = lambda job_id, key: UNSEALED
+    forget: Callable[[str], None] = lambda job_id: None  #: the key of a job that is over
 
 
 class RunningContext(ExecutionContext):
@@ -106,7 +111,12 @@ class RunningContext(ExecutionContext):
     def results(self, as_type: Any = Any) -> list[Any]:
         read = result_reader(as_type)
         if self._results is None:
-            self._results = self._equipment.values.returned(self._assignment.job_id, self._assignment.task)
+            a = self._assignment
+            found = self._equipment.values.returned(a.job_id, a.task)
+            self._results = [
+                (number, None if data is None else a.seal.opened(data, of_result(number)))
+                for number, data in found
+            ]
         return [read(data, f"task {number}") for number, data in self._results]
 
     @property
@@ -125,7 +135,9 @@ class RunningContext(ExecutionContext):
     @property
     def job_cache(self) -> JobCache:
         if self._cache is None:
-            self._cache = self._equipment.cache.group(str(self._current_task.job.id))
+            self._cache = self._assignment.seal.cache(
+                self._equipment.cache.group(str(self._current_task.job.id))
+            )
         return self._cache
 
     @property
@@ -157,30 +169,39 @@ class RunningContext(ExecutionContext):
     def subtasks(self) -> Subtasks:
         if self._subtasks is None:
             equipment = self._equipment
-            priority = self._assignment.spec.asked.priority
-            refer = partial(equipment.values.refer, self._assignment.job_id)
+            a = self._assignment
+            refer = partial(equipment.values.refer, a.job_id, seal=a.seal)
             self._subtasks = Subtasks(
                 equipment.cluster,
                 equipment.max_report,
-                priority,
+                a.spec.asked.priority,
                 refer,
                 equipment.check_cluster,
                 equipment.now,
+                self._seal_input if a.sealed else None,
             )
             if self._over:
                 self._subtasks.seal()
         return self._subtasks
 
+    def _seal_input(self, data: bytes, position: int) -> bytes:
+        a = self._assignment
+        return a.seal.sealed(data, of_input(a.task, position))
+
     @property
     def display(self) -> str | None:
-        return self._current_task.chosen_display
+        """What it displays, as it is reported; None if it said nothing."""
+        text, a = self._current_task.chosen_display, self._assignment
+        return None if text is None else a.seal.display(text, a.task, a.attempt)
 
     @property
     def counted(self) -> list[events.Progress] | None:
-        """What was counted, by label; None if nothing was."""
+        """What was counted, by label, as it is reported; None if nothing was."""
         if not self._progress:
             return None
-        return [events.Progress(c.label, c.total, c.finished) for c in list(self._progress.values())]
+        return self._assignment.seal.progress(
+            [events.Progress(c.label, c.total, c.finished) for c in list(self._progress.values())]
+        )
 
     def close(self) -> Subtasks | None:
         """The execution is over: a thread it left behind can submit nothing any more. Return its subtasks, if any."""

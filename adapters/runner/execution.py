@@ -18,6 +18,7 @@ from jobledger.core.commands import (
 from jobledger.core.context import TaskCanceled
 from jobledger.core.events import Error, Value
 from jobledger.core.task import decode_input
+from jobledger.projections.sealed import OBJECT, of_input
 
 from ..protocol import encode
 from ..successes import Success
@@ -47,14 +48,14 @@ def execute(assignment: Assignment, equipment: Equipment, user_code: UserCode) -
     context = assignment.context = RunningContext(assignment, cls, equipment)
 
     def run() -> Any:
-        data = assignment.input
-        if assignment.by_reference:
-            data = equipment.values.load(data.decode())
+        data = _input(assignment, equipment) if assignment.indirect else assignment.input
         task = decode_input(cls, data, spec.identifier)
         # A context of its own: what a task sets in context variables does not reach the next one.
         return copy_context().run(task.execute, context)
 
     try:
+        if assignment.sealed:
+            assignment.seal = equipment.seal(assignment.job_id, assignment.sealed)
         key = reuse_key(assignment, cls) if spec.asked.reuse else None
         if key is not None and (success := earlier_success(assignment, equipment.values, key)) is not None:
             _reuse(assignment, success)
@@ -63,7 +64,7 @@ def execute(assignment: Assignment, equipment: Equipment, user_code: UserCode) -
         assignment.stopped = time.time_ns() // 1000
         if user_code.stopped and _overran(assignment):
             raise TaskCanceled  # it went on regardless: a limit that can be ignored is none
-        result = kept(cls, returned, assignment.job_id, equipment.values, context)
+        result = kept(cls, returned, assignment, equipment.values, context)
         assignment.reports = _computed(assignment, context, equipment.max_report, result, key)
     except LeftBehind:
         return
@@ -72,6 +73,13 @@ def execute(assignment: Assignment, equipment: Equipment, user_code: UserCode) -
         context.close()
         _broken_off(assignment, context, cls.__name__, error, stopped=user_code.stopped)
     assignment.context = None
+
+
+def _input(assignment: Assignment, equipment: Equipment) -> bytes:
+    """Return an input that lies elsewhere, or is sealed."""
+    seal = assignment.seal
+    data = seal.opened(assignment.input, of_input(*assignment.place))
+    return seal.opened(equipment.values.load(data.decode()), OBJECT) if assignment.by_reference else data
 
 
 def give_up(assignment: Assignment, thread: int, waited: float) -> None:
@@ -92,7 +100,8 @@ def fail(assignment: Assignment, error: Error, raised: BaseException | None = No
     kinds = {error.reason} if raised is None else kinds_of(raised)
     display, progress = (a.context.display, a.context.counted) if a.context else (None, None)
     final = is_final(a.spec.asked, kinds)
-    report = ReportFailed(a.job_id, a.task, a.attempt, a.started, a.stopped, error, display, progress, final)
+    told = a.seal.error(error, a.task, a.attempt)
+    report = ReportFailed(a.job_id, a.task, a.attempt, a.started, a.stopped, told, display, progress, final)
     a.reports, a.submits, a.failed = [encode(report)], False, True
 
 

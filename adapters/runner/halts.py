@@ -28,13 +28,15 @@ class Halts:
         outbox: Outbox,
         limits: Limits,
         on_news: Callable[[], None],
+        on_over: Callable[[str], None] = lambda job_id: None,
     ) -> None:
-        """`on_news` is called when there may be something to report."""
+        """`on_news` is called when there may be something to report, `on_over` with a job that goes no further."""
         self._todo = todo
         self._assignments = assignments
         self._outbox = outbox
         self._limits = limits
         self._on_news = on_news
+        self._on_over = on_over
 
     async def listen(self, link: Link) -> Callable[[], Awaitable[None]]:
         """Hear what all runners are told, until what is returned is called. What is missed comes in answers."""
@@ -52,4 +54,6 @@ class Halts:
         if halted.canceled:
             self._assignments.notify(halted)
             self._limits.told()
+        if halted.tasks is None:
+            self._on_over(halted.job_id)
         self._on_news()

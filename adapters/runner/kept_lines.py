@@ -87,7 +87,7 @@ class LineKeeper:
             line.attributes["exception.type"] = said.reason
             line.attributes["exception.message"] = text(said.message)
             line.attributes["exception.stacktrace"] = bounded(said.traceback, _MAX_TRACEBACK)
-        self._telemetry.keep(a.job_id, self._parent, line)
+        self._telemetry.keep(a.job_id, self._parent, a.seal.record(line))
         exports = self._telemetry.exports
         if exports.logs or "opentelemetry.trace" in sys.modules:
             from .exported_lines import add_to_span, export

@@ -9,13 +9,15 @@ from jobledger.core.errors import ArgumentError
 from jobledger.core.events import Value
 from jobledger.core.results import encode_result, promises_result
 from jobledger.core.task import Task
+from jobledger.projections.sealed import of_result
 
 from ..objects import ObjectRefused
+from .assignment import Assignment
 from .values import Values
 
 
 def kept(
-    cls: type[Task], returned: Any, job_id: str, values: Values, context: ExecutionContext
+    cls: type[Task], returned: Any, assignment: Assignment, values: Values, context: ExecutionContext
 ) -> Value | None:
     """Return the result of a task; what no report can hold is stored before there is a report.
 
@@ -25,7 +27,8 @@ def kept(
     if returned is None:
         return None
     try:
-        return values.keep(job_id, encode_result(cls, returned))
+        data = assignment.seal.sealed(encode_result(cls, returned), of_result(assignment.task))
+        return values.keep(assignment.job_id, data)
     except (ArgumentError, ObjectRefused) as error:
         if promises_result(cls):
             raise

@@ -17,6 +17,8 @@ from jobledger.core.task import TaskClass, TaskIdentifier
 
 from ..link import Link
 from ..portal import Portal, shared_portal
+from ..sealing.keys import Keyring
+from ..sealing.nats_keys import keys_over
 from ..telemetry.exports import configured
 from ..telemetry.telemetry import Telemetry
 from .context import Equipment
@@ -138,8 +140,10 @@ class TaskRunner:
         cache: JobCache | None = None,
         context: type[Any] | Any | None = None,
         concurrency: int = 1,
+        keyring: Keyring | None = None,
     ) -> None:
         """`link` returns the open connection, on the shared portal's loop; it is asked for whenever a run begins.
+        `keyring` has the keys of sealed jobs; None: those on the server.
 
         Errors: ArgumentError or TypeError saying which argument cannot be used.
         """
@@ -151,6 +155,7 @@ class TaskRunner:
         self.concurrency = _checked_concurrency(concurrency)
         self._tasks = TaskRegistry(tasks or ())
         self._link = link
+        self._keyring = keyring or Keyring([keys_over(link, PATIENCE)])
         self._cache = connected(NatsCache() if cache is None else cache, link)
         self._context = context() if inspect.isclass(context) else context
         self._log_level = log_level()
@@ -248,6 +253,10 @@ class TaskRunner:
             telemetry=Telemetry(configured()),
             values=ServerValues(link, portal, max_input=Flight.room(link.nc.max_payload), patience=patience),
             check_cluster=check_cluster,
+            seal=lambda job_id, key: (
+                self._keyring.at_hand(job_id, key) or portal.run(self._keyring.seal(job_id, key))
+            ),
+            forget=self._keyring.forget,
         )
         session = Session(link, equipment, self.concurrency, forever=forever, grace=grace, patience=patience)
         with self._starting:

@@ -75,7 +75,9 @@ class Session:
         self._workers = Workers(concurrency, self._todo, self._execute)
         self._demand = Demand(self._todo, self._workers)
         self._limits = Limits(self._workers)
-        self._halts = Halts(self._todo, self._assignments, self._outbox, self._limits, self._alarm.ring)
+        self._halts = Halts(
+            self._todo, self._assignments, self._outbox, self._limits, self._alarm.ring, equipment.forget
+        )
         self._heartbeat = Heartbeat(link, self.runner_id, self._assignments, News(self._workers), self._alive)
         self._traffic = Traffic(
             link,

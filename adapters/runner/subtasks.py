@@ -41,13 +41,16 @@ class Subtasks:
         refer: Callable[[bytes], str | None] = lambda data: None,
         check_cluster: Callable[[str], None] = lambda slug: None,
         now: Callable[[], int] = wall_clock,
+        encrypted: Callable[[bytes, int], bytes] | None = None,
     ) -> None:
         """`cluster` and `priority` are those of the running task, which its subtasks have unless others are given.
 
         `refer` stores an input that is to travel by name, and returns the name; it returns None for others.
         `check_cluster` raises NotFoundError where there is no cluster of this slug. `now` is the time, in µs since 1970.
+        `encrypted` makes of what travels for the subtask at a position what only the job can read.
         """
         self._now = now
+        self._encrypted = encrypted
         self._cluster = cluster
         self._max_input = max_input
         self._priority = priority
@@ -119,7 +122,10 @@ class Subtasks:
 
     def chunks(self) -> Iterator[Submission]:
         """Yield what was added, in submissions of about `CHUNK` bytes."""
-        chunks = columns(self._tasks, max_bytes=CHUNK)
+        tasks: Iterable[NewTask] = self._tasks
+        if (encrypted := self._encrypted) is not None:
+            tasks = [row._replace(input=encrypted(row.input, place)) for place, row in enumerate(tasks)]
+        chunks = columns(tasks, max_bytes=CHUNK)
         return (referring(chunk, self._referred) for chunk in chunks) if self._referred else chunks
 
     def _spec(

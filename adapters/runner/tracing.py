@@ -98,7 +98,8 @@ class TaskTracer:
             span.events,
             b"" if trace_id == self._parent.trace else trace_id,
         )
-        self._telemetry.keep(self._assignment.job_id, self._parent, record)
+        a = self._assignment
+        self._telemetry.keep(a.job_id, self._parent, a.seal.record(record))
 
 
 class TaskSpan(Span):

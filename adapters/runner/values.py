@@ -11,12 +11,14 @@ from nats.aio.client import Client
 
 from jobledger.core.errors import JobLedgerError, ServerUnavailable
 from jobledger.core.events import Value
+from jobledger.projections.sealed import OBJECT
 
 from .. import objects
 from .. import protocol as p
 from ..by_reference import INLINE_INPUT, INLINE_RESULT, check_size, data_of
 from ..link import Link
 from ..portal import Portal
+from ..sealing.seal import Seal
 from ..successes import Success, recall
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class Values(Protocol):
     def keep(self, job_id: str, data: bytes) -> Value:
         """Return the result of a task as it is reported. Errors: as `objects.put`."""
 
-    def refer(self, job_id: str, data: bytes) -> str | None:
+    def refer(self, job_id: str, data: bytes, seal: Seal) -> str | None:
         """Return the name by which an input travels, or None if it travels itself. Errors: as `objects.put`."""
 
     def load(self, name: str) -> bytes:
@@ -65,7 +67,7 @@ class InlineValues:
     def keep(self, job_id: str, data: bytes) -> Value:
         return Value(data)
 
-    def refer(self, job_id: str, data: bytes) -> str | None:
+    def refer(self, job_id: str, data: bytes, seal: Seal) -> str | None:
         return None
 
     def load(self, name: str) -> bytes:
@@ -101,8 +103,8 @@ class ServerValues:
         check_size("the result", len(data))
         return Value(object=self._store(job_id, data), size=len(data))
 
-    def refer(self, job_id: str, data: bytes) -> str | None:
-        return None if len(data) <= self._max_input else self._store(job_id, data)
+    def refer(self, job_id: str, data: bytes, seal: Seal) -> str | None:
+        return None if len(data) <= self._max_input else self._store(job_id, seal.sealed(data, OBJECT))
 
     def load(self, name: str) -> bytes:
         return self._work(lambda client: objects.get(client, self._link.names, name))
