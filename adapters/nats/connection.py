@@ -97,7 +97,7 @@ async def open_connection(
 ) -> Client:
     """Return a connection to any NATS server, unchecked: for accounts that hold no log. Errors: as `connect`."""
     options = _options(endpoint)
-    client = Client()
+    client = _Connection()
     first = _FirstConnect(several=len(endpoint.urls) > 1)
     connected = False
     said = ""
@@ -157,6 +157,23 @@ async def open_connection(
     return client
 
 
+class _Connection(Client):
+    """A connection whose end is never an error of whoever ends it."""
+
+    async def close(self) -> None:
+        task = asyncio.current_task()
+        asked = 0 if task is None else task.cancelling()
+        try:
+            await super().close()
+        except OSError as error:
+            log.debug("a connection was lost as it was closed: %s", error)
+        except asyncio.CancelledError:
+            # Not we were canceled, it may be: nats-py waits for its socket to be closed, and where the server was killed
+            # that waiting may have been canceled with the task that read from it.
+            if task is None or task.cancelling() > asked:
+                raise
+
+
 def _hang_up(client: Client) -> None:
     """Close the socket of an attempt to reconnect that failed after it was accepted: nats-py just forgets it.
 
@@ -214,8 +231,7 @@ def _unavailable(endpoint: Endpoint, error: BaseException, timeout: float) -> Jo
     reason = str(error) or f"no answer within {timeout:g} s"
     hopeless = isinstance(error, socket.gaierror)
     return (ServerUnavailable if hopeless else ServerAway)(
-        f"no NATS server answers at {where}: {reason}. "
-        "Check the address and that the server runs; without an address the embedded server is used"
+        f"no NATS server answers at {where}: {reason}. Check the address and that the server runs"
     )
 
 

@@ -37,7 +37,7 @@ class Inbox:
 
     def give_up(self, reason: Exception) -> None:
         """Let everyone who waits for an answer have `reason` instead."""
-        for future in self._open.values():
+        for future in list(self._open.values()):
             if not future.done():
                 future.set_exception(reason)
 
@@ -58,6 +58,17 @@ class Inbox:
                 return await future
         finally:
             del self._open[reply]
+
+    async def send(
+        self, subject: str, payload: bytes, *, headers: dict[str, str] | None = None
+    ) -> asyncio.Future[Msg]:
+        """Publish a question and return its answer to come: for many questions under way. Errors: as `ask`."""
+        reply = f"{self._subject}.{next(self._numbers)}"
+        future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        self._open[reply] = future
+        future.add_done_callback(lambda _: self._open.pop(reply, None))
+        await self._client.publish(subject, payload, reply=reply, headers=headers)
+        return future
 
     async def _answered(self, message: Msg) -> None:
         future = self._open.get(message.subject)

@@ -37,10 +37,14 @@ class Names:
         self.farewell = f"{self.prefix}.farewell"
         #: the engine says here which job was halted, so that runners begin no more of it
         self.halted = f"{self.prefix}.halted"
+        #: requests in JSON, of programs without this package; one subject for each operation: `api_subject`
+        self.api = f"{self.prefix}.api"
         #: questions across jobs, answered by one of the projectors
         self.query = f"{self.prefix}.query"
         #: questions to every projector about the view it keeps
         self.views = f"{self.prefix}.views"
+        #: questions to every process about what it has counted
+        self.metrics = f"{self.prefix}.metrics"
         #: the stream of what happened to clusters, one subject per cluster
         self.clusters_stream = f"jobledger-{namespace}-clusters"
         self.cluster_subjects = f"{self.prefix}.cluster.*"
@@ -57,9 +61,19 @@ class Names:
         self.reuse_bucket = f"jobledger-{namespace}-reuse"
         #: key-value bucket of how far each named subscription has come
         self.subscriptions_bucket = f"jobledger-{namespace}-subscriptions"
+        #: the stream of the feed, one CloudEvent for each event of the log; its subjects name what happened to what
+        self.feed_stream = f"jobledger-{namespace}-feed"
+        self.feed_prefix = f"{self.prefix}.feed"
+        self.feed_subjects = f"{self.prefix}.feed.>"
+        #: questions to every publisher of the feed about how it stands
+        self.feed_publishers = f"{self.prefix}.feed-publishers"
+        #: the supervisor of a data folder is told here to run a publisher, or none
+        self.feed_switch = f"{self.prefix}.feed-switch"
         #: the stream of what tasks logged and traced, one subject per job: no truth, it is kept for a while
         self.telemetry_stream = f"jobledger-{namespace}-telemetry"
         self.telemetry_subjects = f"{self.prefix}.telemetry.*"
+        #: key-value bucket of the keys of sealed jobs
+        self.keys_bucket = f"jobledger-{namespace}-keys"
 
     # Who speaks is part of the subject, so that a server can be told to let each runner speak only for itself.
 
@@ -68,6 +82,9 @@ class Names:
 
     def heartbeat(self, runner: str) -> str:
         return f"{self.prefix}.heartbeat.{runner}"
+
+    def api_subject(self, operation: str) -> str:
+        return f"{self.api}.v1.{operation}"
 
     def log_subject(self, job_id: str) -> str:
         return f"{self.prefix}.log.{job_id}"

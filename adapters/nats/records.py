@@ -47,7 +47,7 @@ def decode_record(payload: bytes) -> Record:
     """
     try:
         layout, version, topic, state = _decoder.decode(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecordError(f"not a record: {error}") from error
     if layout != FORMAT:
         raise RecordError(f"record format {layout} is not known here (known: {FORMAT})")

@@ -6,6 +6,10 @@ a log until the day it is replayed. So settings are checked whenever a stream is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
 import nats.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -118,15 +122,34 @@ async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> None:
     _check(existing, wanted)
 
 
-def _check(existing: StreamConfig, wanted: StreamConfig) -> None:
+def log_differences(names: Names, settings: StreamConfig) -> list[str]:
+    """Return in what these settings of a log differ from those that keep it safe."""
+    wanted = log_settings(names.log_stream, [names.log_subjects])
+    return [f"{name} = {have!r}, but must be {want!r}" for name, have, want in _differences(settings, wanted)]
+
+
+def stored_differences(names: Names, settings: dict[str, Any]) -> list[str]:
+    """As `log_differences`, for settings as a server stores them."""
+    try:
+        return log_differences(names, StreamConfig.from_response(settings))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        return [f"they cannot be read: {error}"]
+
+
+def _differences(existing: StreamConfig, wanted: StreamConfig) -> Iterator[tuple[str, object, object]]:
     for setting in _CHECKED:
         want, have = _plain(getattr(wanted, setting)), _plain(getattr(existing, setting))
         if have != want:
-            raise StreamSettingsError(
-                f"stream {wanted.name!r} has {setting} = {have!r}, but must have {want!r}: "
-                "use another stream, or change the setting where the server allows it (`nats stream edit`); "
-                "settings named allow_atomic need nats-server 2.12 or newer"
-            )
+            yield setting, have, want
+
+
+def _check(existing: StreamConfig, wanted: StreamConfig) -> None:
+    for setting, have, want in _differences(existing, wanted):
+        raise StreamSettingsError(
+            f"stream {wanted.name!r} has {setting} = {have!r}, but must have {want!r}: "
+            "use another stream, or change the setting where the server allows it (`nats stream edit`); "
+            "settings named allow_atomic need nats-server 2.12 or newer"
+        )
     if (existing.num_replicas or 1) < (wanted.num_replicas or 1):
         raise StreamSettingsError(
             f"stream {wanted.name!r} has num_replicas = {existing.num_replicas}, but must have at least "
@@ -135,7 +158,9 @@ def _check(existing: StreamConfig, wanted: StreamConfig) -> None:
 
 
 def _plain(value: object) -> object:
-    """Return the value with the several spellings of "not set" made one."""
+    """Return the value with the several spellings of "not set" made one, and members of an enumeration as they are set."""
+    if isinstance(value, Enum):
+        value = value.value
     if isinstance(value, list):
         value = sorted(map(str, value))
     return value or None

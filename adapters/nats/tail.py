@@ -47,6 +47,7 @@ class Tail:
         self._reconnects = client.stats["reconnects"]
         self._received = 0
         self._coming = 0  # messages asked for and not yet received
+        self._waiting = 0  # messages that have arrived and were not yielded
         self._stopped = False
         self._inbox = client.new_inbox()
         self._requests = itertools.count()
@@ -77,10 +78,13 @@ class Tail:
             raise
         tail = cls(client, stream, answer["name"])
         # No limit of its own: what can come is limited by what was asked for.
-        tail._subscription = await client.subscribe(
-            f"{tail._inbox}.*", cb=tail._arrived.put, pending_bytes_limit=0
-        )
+        tail._subscription = await client.subscribe(f"{tail._inbox}.*", cb=tail._take, pending_bytes_limit=0)
         return tail
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the next message has arrived already: not so where only the server's own words have."""
+        return self._waiting > 0
 
     def stop(self) -> None:
         """End the iteration: what was not yielded yet never is."""
@@ -108,7 +112,7 @@ class Tail:
             message = await self._next()
             if message is None:
                 break
-            if not message.reply.startswith("$JS.ACK."):
+            if not _is_stored(message):
                 self._heed(message.headers or {})
                 continue
             # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<position>.<number>.<time>.<pending>
@@ -116,11 +120,16 @@ class Tail:
                 : 9 if message.reply.count(".") == 8 else 11
             ]
             self._coming -= 1
+            self._waiting -= 1
             self._received += 1
             if int(number) != self._received:
                 raise ServerAway(f"following the stream {self._stream}: a message is missing")
             return StoredMessage(int(position), message.subject, message.data)
         raise StopAsyncIteration
+
+    async def _take(self, message: Msg) -> None:
+        self._waiting += _is_stored(message)
+        self._arrived.put_nowait(message)
 
     async def _ask(self) -> None:
         wish = {
@@ -150,11 +159,17 @@ class Tail:
     def _heed(self, headers: dict[str, Any]) -> None:
         """Take note of what the server says of the request. Errors: ServerAway."""
         status, description = headers.get("Status"), headers.get("Description", "")
-        if status == "100":  # a heartbeat
+        # a heartbeat, or what the count has told already
+        if status == "100" or description == "Batch Completed":
             return
         if status not in ("404", "408") and "MaxBytes" not in description:
             raise ServerAway(f"following the stream {self._stream}: {status} {description}")
         self._coming = 0  # that request has ended
+
+
+def _is_stored(message: Msg) -> bool:
+    """Whether this is a message of the stream, and not what the server says of a request."""
+    return message.reply.startswith("$JS.ACK.")
 
 
 async def last_position(client: Client, stream: str) -> int:

@@ -140,6 +140,21 @@ async def purge(client: Client, names: Names, first: str) -> None:
     await leader.purge(client, names.cache_stream, [f"{names.cache}.{first}.>"])
 
 
+async def copy(client: Client, names: Names, first: str, other: str) -> int:
+    """Keep all values under keys that begin with `first` also under keys that begin with `other`; return how many.
+
+    Errors: as `put`.
+    """
+    subjects = await leader.subjects_in(client, names.cache_stream, f"{_head(names, (first,))}.>")
+    prefix = len(_head(names, (first,))) + 1
+    for subject in subjects:
+        rest = subject[prefix:].split(".")
+        value = await get(client, names, (first, *rest))
+        if value is not None:
+            await put(client, names, (other, *rest), value, uuid4().bytes)
+    return len(subjects)
+
+
 async def _find(client: Client, names: Names, key: Key) -> tuple[int, _Head] | None:
     """Return the head of a key and its position."""
     stored = await leader.newest(client, names.cache_stream, _head(names, key))

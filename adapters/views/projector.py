@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from eventsourcing.persistence import DataError, Notification, OperationalError
 
-from jobledger.core.errors import DamagedLog, ServerUnavailable
+from jobledger.core.errors import ServerUnavailable
 from jobledger.projections.jobs import Changes, JobsFold
 from jobledger.projections.jobs.folding import ReadAgain
 from jobledger.projections.jobs.row_fold import Step
@@ -195,10 +195,7 @@ class _Pass:
 
     def _apply(self, notification: Notification) -> None:
         step = Step(notification.id, notification.originator_version, notification.state)
-        try:
-            self._fold.apply(str(notification.originator_id), step)
-        except DamagedLog as error:
-            log.error("%s", error)
+        self._fold.add(str(notification.originator_id), step)
         self._folded = notification.id
 
     def _due(self, subscription: JetStreamSubscription) -> bool:
@@ -210,8 +207,11 @@ class _Pass:
 
     def _save(self) -> None:
         """Have what has changed saved by the other thread, once that has saved what was before it."""
+        changes = self._fold.take()
+        for damage in changes.damaged:
+            log.error("%s", damage)
         self._wait_saved()
-        self._saving = self._saver.submit(self._move, self._fold.take(), self._saved, self._folded)
+        self._saving = self._saver.submit(self._move, changes, self._saved, self._folded)
         self._saved = self._folded
 
     def _move(self, changes: Changes, after: int, position: int) -> None:

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import msgspec
 
 from jobledger.projections.jobs import JobFilter, JobRow
+from jobledger.projections.moments import Moment
 
 from ..protocol import Refused, Unavailable
 
@@ -30,6 +31,7 @@ class FindJobs(msgspec.Struct, array_like=True, frozen=True, tag=60):
     limit: int = LARGEST_PAGE
     after: int = 0  #: position of the log which the answer has to tell of
     wait: float = 0.0  #: seconds to wait for that
+    at: Moment | None = None  #: as they were then; None: as they are
 
 
 class CountJobs(msgspec.Struct, array_like=True, frozen=True, tag=61):
@@ -38,6 +40,7 @@ class CountJobs(msgspec.Struct, array_like=True, frozen=True, tag=61):
     wanted: JobFilter
     after: int = 0
     wait: float = 0.0
+    at: Moment | None = None
 
 
 class DescribeView(msgspec.Struct, array_like=True, frozen=True, tag=62):
@@ -52,11 +55,13 @@ class JobPage(msgspec.Struct, array_like=True, frozen=True, tag=60):
     rows: list[JobRow]
     more: bool  #: there may be others behind the last one
     position: int  #: of the log, which the answer tells of at least
+    at: Moment | None = None  #: that of the question, from a projector that knows of such
 
 
 class JobCount(msgspec.Struct, array_like=True, frozen=True, tag=61):
     count: int
     position: int
+    at: Moment | None = None
 
 
 class ViewStatus(msgspec.Struct, array_like=True, frozen=True, tag=62):

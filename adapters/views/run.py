@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nats.errors
 import nats.js.errors
@@ -19,6 +19,8 @@ from nats.aio.client import Client
 from jobledger.core.errors import DamagedLog, ServerUnavailable
 from jobledger.projections.jobs.row_fold import Step
 
+from ..metrics.answering import Answering
+from ..metrics.view import ViewMeter
 from ..nats.asking import JetStreamError, jetstream
 from ..nats.connection import connect_patiently
 from ..nats.endpoint import Endpoint
@@ -28,10 +30,15 @@ from ..nats.names import Names
 from ..nats.records import RecordError, decode_record
 from ..nats.stored import stored_messages
 from ..nats.streams import ensure_log
+from ..process import process_id
+from .past import Past
 from .progress import Progress
 from .projector import Projector
 from .service import Service
 from .store import Log, StoreAway, StoreDamaged, check_url, open_store
+
+if TYPE_CHECKING:
+    from ..metrics import http
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +53,14 @@ async def run_projector(
     *,
     stop: asyncio.Event,
     on_ready: Callable[[], None],
+    metrics: http.Endpoint | None = None,
 ) -> None:
     """Keep a view of `namespace` in a store, and answer questions from it, until `stop` is set.
 
     Several may run at a time: with a store of their own each, or with one in PostgreSQL, which one of them then moves.
     A server or a database that is away is waited for, at the start too.
     Shape:  `store_url` is as `open_store` takes it. `on_ready` is called once, when questions are taken; answers wait
-            until the view has caught up with the log.
+            until the view has caught up with the log. `metrics` is where this process tells over HTTP how far it is.
     Errors: ArgumentError for a store that cannot be used; as `connect_patiently` and `ensure_log`.
     """
     check_url(store_url)
@@ -64,11 +72,17 @@ async def run_projector(
         return
     client = connecting.result()
     ready = _Once(on_ready)
+    projector_id = process_id()
+    meter = ViewMeter(client, names)
+    answering = Answering(client, names, "projector", projector_id, meter.samples)
     try:
+        await answering.start()
+        if metrics is not None:
+            metrics.serve(namespace, answering.reports, lambda: answering.problem)
         while not stop.is_set():
             try:
                 await ensure_log(client.jetstream(), names)
-                await _serve(client, endpoint, names, store_url, stop, ready)
+                await _serve(client, endpoint, names, projector_id, store_url, stop, ready, meter)
             except (
                 nats.errors.Error,
                 nats.js.errors.Error,
@@ -82,37 +96,50 @@ async def run_projector(
             if not stop.is_set():
                 await _either(stop, timeout=_PAUSE)
     finally:
+        await answering.stop()
         await client.close()
 
 
 async def _serve(
-    client: Client, endpoint: Endpoint, names: Names, url: str, stop: asyncio.Event, ready: _Once
+    client: Client,
+    endpoint: Endpoint,
+    names: Names,
+    projector_id: str,
+    url: str,
+    stop: asyncio.Event,
+    ready: _Once,
+    meter: ViewMeter,
 ) -> None:
     """Move the view and answer from it until told to stop. Errors: as `Projector.run` and `open_store`."""
     info = await jetstream(client, f"STREAM.INFO.{names.log_stream}", {})
-    store = await asyncio.to_thread(open_store, url, names.namespace, Log(names.log_stream, info["created"]))
+    of = Log(names.log_stream, info["created"])
+    store = await asyncio.to_thread(open_store, url, names.namespace, of)
+    past = Past(endpoint, names.namespace, of)
     progress = Progress(info["state"]["last_seq"])
-    history = _History(client, names, asyncio.get_running_loop())
+    history = JobHistory(client, names, asyncio.get_running_loop())
     try:
-        async with _recorder(endpoint, names) as recorder:
+        async with log_recorder(endpoint, names) as recorder:
             projector = Projector(recorder, history.read, store, progress)
-            service = Service(client, names, store, projector, progress)
+            service = Service(client, names, projector_id, store, projector, progress, past)
             moving = asyncio.ensure_future(asyncio.to_thread(projector.run))
             try:
                 await service.start()
+                meter.opened(store.shown, progress, projector)
                 log.info("keeping a view of %s in %s", names.namespace, store.shown)
                 ready()
                 await _either(stop, moving, service.damaged)
             finally:
+                meter.closed()
                 projector.stop()
                 await service.stop()
                 await moving
     finally:
+        await past.close()
         store.close()
 
 
 @contextlib.asynccontextmanager
-async def _recorder(endpoint: Endpoint, names: Names) -> AsyncIterator[JetStreamApplicationRecorder]:
+async def log_recorder(endpoint: Endpoint, names: Names) -> AsyncIterator[JetStreamApplicationRecorder]:
     """Give the log as eventsourcing sees it, over a connection of its own."""
     settings = {
         "NATS_URL": ",".join(endpoint.urls),
@@ -138,7 +165,7 @@ async def _recorder(endpoint: Endpoint, names: Names) -> AsyncIterator[JetStream
         await asyncio.to_thread(factory.close)
 
 
-class _History:
+class JobHistory:
     """The commits of one job, for a thread that may wait for them."""
 
     def __init__(self, client: Client, names: Names, loop: asyncio.AbstractEventLoop) -> None:

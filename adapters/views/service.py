@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 
 import msgspec
 import nats.errors
@@ -13,13 +11,16 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from jobledger.core.errors import JobLedgerError
+from jobledger.core.errors import ArgumentError, JobLedgerError
 from jobledger.projections.jobs import JobRow
+from jobledger.projections.moments import Moment
 
 from ..nats.asking import jetstream
+from ..nats.moments import check_position
 from ..nats.names import Names
 from ..protocol import Refused, Unavailable
 from . import protocol as v
+from .past import BeingMade, Past
 from .progress import Progress
 from .projector import Projector
 from .store import JobStore, StoreAway, StoreDamaged
@@ -39,14 +40,22 @@ class Service:
     """Answers from one store, on one connection, from `start` to `stop`."""
 
     def __init__(
-        self, client: Client, names: Names, store: JobStore, projector: Projector, progress: Progress
+        self,
+        client: Client,
+        names: Names,
+        projector_id: str,
+        store: JobStore,
+        projector: Projector,
+        progress: Progress,
+        past: Past,
     ) -> None:
         self._client = client
         self._names = names
         self._store = store
         self._projector = projector
         self._progress = progress
-        self._id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+        self._past = past
+        self._id = projector_id
         self.damaged = asyncio.Event()  #: the store cannot be read any more, and is to be opened again
         self._subscriptions: list[Subscription] = []
         self._answering: set[asyncio.Task[None]] = set()
@@ -78,6 +87,8 @@ class Service:
             reply = await self._replied(v.decode_request(message.data))
         except msgspec.MsgspecError as error:
             reply = Refused("invalid", f"the request cannot be decoded: {error}")
+        except ArgumentError as error:
+            reply = Refused("invalid", str(error))
         except StoreDamaged as error:
             self.damaged.set()
             reply = Unavailable(str(error))
@@ -104,14 +115,29 @@ class Service:
 
     async def _answered(self, question: v.Question) -> v.Reply:
         wait = min(max(0.0, question.wait), _LONGEST_WAIT)
+        if question.at is not None:
+            return await self._answered_as_of(question.at, question, wait)
         await self._progress.reach(await self._end_of_log(), min(wait, _FRESH))
         if not await self._progress.reach(question.after, wait):
             return self._behind(question, self._progress.position)
-        reply = await asyncio.to_thread(self._found, question)
+        reply = await asyncio.to_thread(self._found, self._store, question)
         # Looked at again: someone else may have dropped the view in between.
         if reply.position < max(question.after, self._progress.target):
             return self._behind(question, reply.position)
         return reply
+
+    async def _answered_as_of(self, moment: Moment, question: v.Question, wait: float) -> v.Reply:
+        """Answer from a view of the past. Errors: ArgumentError for a position beyond the end of the log; as `Past.at`."""
+        end = await self._end_of_log()
+        if not end:
+            return Unavailable("the end of the log is not known just now")
+        if moment.position is not None:
+            check_position(moment.position, end)
+        try:
+            async with self._past.at(moment, end, wait) as store:
+                return await asyncio.to_thread(self._found, store, question)
+        except BeingMade as error:
+            return Unavailable(f"the jobs as of {moment} are being read from the log: {error}")
 
     async def _end_of_log(self) -> int:
         """Return the position of the newest commit; 0 if it cannot be had just now."""
@@ -130,13 +156,13 @@ class Service:
             f"{needed:,} first"
         )
 
-    def _found(self, question: v.Question) -> v.JobPage | v.JobCount:
+    def _found(self, store: JobStore, question: v.Question) -> v.JobPage | v.JobCount:
         if isinstance(question, v.CountJobs):
-            return v.JobCount(*self._store.count(question.wanted))
+            return v.JobCount(*store.count(question.wanted), question.at)
         limit = min(max(1, question.limit), v.LARGEST_PAGE)
-        rows, position = self._store.page(question.wanted, behind=question.behind, limit=limit)
+        rows, position = store.page(question.wanted, behind=question.behind, limit=limit)
         fitting = self._fitting(rows)
-        return v.JobPage(fitting, len(fitting) < len(rows) or len(rows) == limit, position)
+        return v.JobPage(fitting, len(fitting) < len(rows) or len(rows) == limit, position, question.at)
 
     def _fitting(self, rows: list[JobRow]) -> list[JobRow]:
         room = int(self._client.max_payload * _SHARE)

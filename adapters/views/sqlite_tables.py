@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -39,10 +40,11 @@ TABLES = {
 _REPLACE = "ON CONFLICT (place) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in COLUMNS if name not in FIXED
 )
-#: rows of one statement
-_TOGETHER = 100
+#: values of one statement at most: SQLite takes 32,766
+_VALUES = 2600
 _JSON = [COLUMNS.index(name) for name in (*NESTED, "facets")]
 _NAME, _FACETS = COLUMNS.index("folded_name"), COLUMNS.index("facets")
+_place = itemgetter(0)
 _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 
 
@@ -67,17 +69,24 @@ def write(c: SQLiteCursor, rows: list[list[Any]], deleted: list[int]) -> None:
     """Save rows, and what of their facets is new or gone; delete rows with all that leads to them."""
     before = _known(c, [row[0] for row in rows] + deleted)
     gone: list[tuple[str, int]] = []
-    new: list[tuple[str, int]] = []
-    names: list[tuple[int, str]] = []
+    new: dict[str, list[int]] = {}  # places by facet
+    names: list[Any] = []
+    rows.sort(key=_place)
     for row in rows:
         place, facets = row[0], row[_FACETS]
         known = before.get(place)
         if known is None:
-            names.append((place, row[_NAME]))
-            new += [(facet, place) for facet in facets]
+            names += place, row[_NAME]
         elif known[1] != facets:
             gone += [(facet, place) for facet in known[1] if facet not in facets]
-            new += [(facet, place) for facet in facets if facet not in known[1]]
+            facets = [facet for facet in facets if facet not in known[1]]
+        else:
+            facets = ()
+        for facet in facets:
+            if facet in new:
+                new[facet].append(place)
+            else:
+                new[facet] = [place]
         for index in _JSON:
             row[index] = _encode(row[index]).decode()
     for place in deleted:
@@ -86,23 +95,22 @@ def write(c: SQLiteCursor, rows: list[list[Any]], deleted: list[int]) -> None:
             gone += [(facet, place) for facet in facets]
             c.execute("INSERT INTO names (names, rowid, name) VALUES ('delete', ?, ?)", (place, name))
             c.execute("DELETE FROM jobs WHERE place = ?", (place,))
-    _insert(c, "jobs", rows, _REPLACE)
-    _insert(c, "names (rowid, name)", names)
+    _insert(c, "jobs", len(COLUMNS), list(chain.from_iterable(rows)), _REPLACE)
+    _insert(c, "names (rowid, name)", 2, names)
     # in the order of the table: neighbours are written together
     c.executemany("DELETE FROM facets WHERE facet = ? AND place = ?", sorted(gone))
-    _insert(c, "facets", sorted(new))
+    pairs = [value for facet in sorted(new) for place in new[facet] for value in (facet, place)]
+    _insert(c, "facets", 2, pairs)
 
 
-def _insert(c: SQLiteCursor, into: str, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
-    """Insert rows, many with one statement: between two statements Python may turn to other threads for a while."""
-    if not rows:
-        return
-    row = f"({', '.join('?' * len(rows[0]))})"
-    whole = len(rows) - len(rows) % _TOGETHER
-    many = f"INSERT INTO {into} VALUES {', '.join([row] * _TOGETHER)} {conflict}"
-    for first in range(0, whole, _TOGETHER):
-        c.execute(many, list(chain.from_iterable(rows[first : first + _TOGETHER])))
-    c.executemany(f"INSERT INTO {into} VALUES {row} {conflict}", rows[whole:])
+def _insert(c: SQLiteCursor, into: str, columns: int, values: list[Any], conflict: str = "") -> None:
+    """Insert rows, given as the values of all of them, with few statements: Python waits between two, not in them."""
+    row = f"({', '.join('?' * columns)})"
+    together = _VALUES - _VALUES % columns
+    for first in range(0, len(values), together):
+        part = values[first : first + together]
+        rows = ", ".join([row] * (len(part) // columns))
+        c.execute(f"INSERT INTO {into} VALUES {rows} {conflict}", part)
 
 
 def _known(c: SQLiteCursor, places: list[int]) -> dict[int, tuple[str, list[str]]]:

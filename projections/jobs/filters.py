@@ -8,8 +8,6 @@ new condition is a new facet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from .row import LAST_SECOND, JobRow, first_place
@@ -73,20 +71,13 @@ class JobFilter(msgspec.Struct, array_like=True, frozen=True):
 
 def facets_of(row: JobRow) -> list[str]:
     """Return everything a job can be asked for by facet, in a fixed order."""
-    return sorted(_facets(row))
-
-
-def _facets(row: JobRow) -> Iterator[str]:
-    yield f"s{row.state.value}"
-    for state, count in enumerate(row.counts):
-        if count:
-            yield f"t{state}"
-    for cluster in row.clusters:
-        yield f"c:{cluster}"
-    for name, value in row.labels.items():
-        yield _label(name, value)
-    for name in row.task_names:
-        yield f"n:{name}"
+    found = [f"s{row.state.value}"]
+    found += [f"t{state}" for state, count in enumerate(row.counts) if count]
+    found += [f"c:{cluster}" for cluster in row.clusters]
+    found += [_label(name, value) for name, value in row.labels.items()]
+    found += [f"n:{name}" for name in row.task_names]
+    found.sort()
+    return found
 
 
 def _label(name: str, value: str) -> str:

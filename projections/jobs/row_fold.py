@@ -45,6 +45,7 @@ class RowFold:
         "_errors",
         "_progress",
         "_specs",
+        "_taken_over",
         "clusters",
         "finished",
         "job",
@@ -74,6 +75,7 @@ class RowFold:
         self._errors: dict[int, tuple[str, str]] = {}  # reason and message, by the task that failed for good
         self._progress = _Sums()
         self._counting: set[int] = set()
+        self._taken_over: list[e.TasksTakenOver] = []  # what a fork takes over, until it is submitted
 
     def apply(self, step: Step) -> None:
         """Apply the job's next commit. Errors: DamagedLog; the fold is then to be thrown away."""
@@ -90,7 +92,7 @@ class RowFold:
                     note(self, event)
         except (CodecError, LifecycleError, ValueError) as error:
             raise DamagedLog(job.id, step.position, str(error)) from error
-        if not self.version:
+        if not self.place and job.state:
             self.place = place_of(job.submitted_at, step.position)
             self.root_tasks = list(dict.fromkeys(spec.name for spec in job.specs))[:NAMES]
         self.position, self.version, self.updated = step.position, step.version, at
@@ -141,6 +143,17 @@ class RowFold:
             if len(self.clusters) < NAMES:
                 self.clusters[spec.cluster] = None
         self._specs = len(self.job.specs)
+
+    def takes_over(self, event: e.TasksTakenOver) -> None:
+        if event.part == 0:
+            self._taken_over.clear()
+        self._taken_over.append(event)
+
+    def submitted(self, event: e.JobSubmitted) -> None:
+        for part in self._taken_over:
+            for one in part.tasks:
+                self.counted(one.task, one.progress)
+        self._taken_over.clear()
 
     def began(self, started: int) -> None:
         if started and (not self.started or started < self.started):
@@ -242,6 +255,8 @@ def _given_up(fold: RowFold, event: e.TaskReleased | e.LeaseExpired) -> None:
 
 
 _NOTES: dict[type, Callable[[RowFold, Any], None]] = {
+    e.TasksTakenOver: RowFold.takes_over,
+    e.JobSubmitted: RowFold.submitted,
     e.TaskComputed: _ran,
     e.AttemptFailed: _ran,
     e.TaskFailed: _failed,

@@ -1,4 +1,4 @@
-"""JetStream as a persistence module of the eventsourcing library: `PERSISTENCE_MODULE=jobledger.adapters.nats.eventstore`.
+"""JetStream as a persistence module of the eventsourcing library: `PERSISTENCE_MODULE=jobledger.eventstore`.
 
 Synchronous throughout, as the library is; it reads and writes the same bytes as the engine's own append. Beside this
 package, nothing in jobledger imports eventsourcing: importing its domain module changes `dataclasses` process-wide.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from queue import SimpleQueue
+from collections import deque
 
 from .messages import Message
 
@@ -16,9 +16,9 @@ class Backlog:
     """A queue from the loop's thread to the iterating ones. It ends with an error, or with None if there is none."""
 
     def __init__(self) -> None:
-        self._arrived: SimpleQueue[Message | BaseException | None] = SimpleQueue()
+        self._arrived: deque[Message | BaseException | None] = deque()
         self._bytes = 0
-        self._lock = threading.Lock()
+        self._changed = threading.Condition(threading.Lock())
         #: set by who fills the queue, to be told when there is room again
         self.paused = False
 
@@ -28,20 +28,26 @@ class Backlog:
 
     @property
     def is_empty(self) -> bool:
-        return self._arrived.empty()
+        return not self._arrived
 
-    def put(self, message: Message) -> None:
-        with self._lock:
-            self._bytes += len(message.payload) + _OVERHEAD
-        self._arrived.put(message)
+    def put(self, messages: list[Message]) -> None:
+        size = sum([len(message.payload) for message in messages]) + len(messages) * _OVERHEAD
+        with self._changed:
+            self._bytes += size
+            self._arrived += messages
+            self._changed.notify(len(messages))
 
     def end(self, error: BaseException | None) -> None:
-        self._arrived.put(error)
+        with self._changed:
+            self._arrived.append(error)
+            self._changed.notify()
 
     def get(self) -> Message | BaseException | None:
         """Return what arrived next; wait for it."""
-        arrived = self._arrived.get()
-        if isinstance(arrived, Message):
-            with self._lock:
+        with self._changed:
+            while not self._arrived:
+                self._changed.wait()
+            arrived = self._arrived.popleft()
+            if isinstance(arrived, Message):
                 self._bytes -= len(arrived.payload) + _OVERHEAD
-        return arrived
+            return arrived

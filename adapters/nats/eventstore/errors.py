@@ -17,7 +17,7 @@ from eventsourcing.persistence import (
 )
 from nats.js.errors import APIError, NoStreamResponseError
 
-from jobledger.core.errors import ServerUnavailable, ServerUnsuitable
+from jobledger.core.errors import ArgumentError, ServerUnavailable, ServerUnsuitable
 
 from ..streams import StreamSettingsError
 
@@ -48,6 +48,8 @@ def translated(error: BaseException) -> BaseException:
             return error
         case StreamSettingsError():
             return ProgrammingError(str(error))
+        case ArgumentError():
+            return OSError(f"a setting cannot be used: {error}")  # as the factory says it of all settings
         case ServerUnsuitable():
             return NotSupportedError(str(error))
         case ServerUnavailable():

@@ -63,8 +63,16 @@ _PREFIX = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
 class JetStreamFactory(InfrastructureFactory[JetStreamTrackingRecorder]):
     """Constructs recorders that share one connection, made with the first of them and closed with the factory.
 
+    Applications make it themselves. Settings: `NATS_URL`, `NATS_STREAM`, `NATS_PREFIX`, … as in docs/eventsourcing.md.
     Errors: OSError for settings that are missing or wrong, OperationalError when the server cannot be reached,
     ProgrammingError when a stream exists with settings under which it could not be trusted.
+
+    >>> import os
+    >>> settings = {"NATS_URL": os.environ["JOBLEDGER_URL"], "NATS_STREAM": "depot", "NATS_PREFIX": "depot.events"}
+    >>> settings |= {"NATS_REPLICAS": "1", "NATS_TIMEOUT": "10"}
+    >>> factory = JetStreamFactory(settings)
+    >>> factory.application_recorder().max_notification_id()
+    >>> factory.close()
     """
 
     NATS_URL = "NATS_URL"
@@ -91,6 +99,14 @@ class JetStreamFactory(InfrastructureFactory[JetStreamTrackingRecorder]):
         self._lock = threading.RLock()
 
     def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
+        """Return what stores and finds events, or snapshots.
+
+        >>> import os
+        >>> factory = JetStreamFactory({"NATS_URL": os.environ["JOBLEDGER_URL"], "NATS_STREAM": "depot-2"})
+        >>> factory.aggregate_recorder().select_events("parcel-1"), factory.aggregate_recorder("snapshots")
+        ([], <...JetStreamSnapshotRecorder object at ...>)
+        >>> factory.close()
+        """
         if purpose == "events":
             return JetStreamAggregateRecorder(self._events(), self._prefix)
         prefix = f"{self._prefix}.{token_of(purpose)}"
@@ -100,12 +116,27 @@ class JetStreamFactory(InfrastructureFactory[JetStreamTrackingRecorder]):
         return JetStreamSnapshotRecorder(self._stream(settings), prefix)
 
     def application_recorder(self) -> ApplicationRecorder:
+        """Return what stores and finds events, tells all of them in order, and follows those to come.
+
+        >>> import os
+        >>> factory = JetStreamFactory({"NATS_URL": os.environ["JOBLEDGER_URL"], "NATS_STREAM": "depot-3"})
+        >>> factory.application_recorder().select_notifications(start=1, limit=10)
+        []
+        >>> factory.close()
+        """
         recorder_class = self._class(self.APPLICATION_RECORDER_TOPIC, JetStreamApplicationRecorder)
         return recorder_class(self._events(), self._prefix)
 
     def tracking_recorder(
         self, tracking_recorder_class: type[JetStreamTrackingRecorder] | None = None
     ) -> JetStreamTrackingRecorder:
+        """Return what notes how far a projection is.
+
+        >>> import os
+        >>> factory = JetStreamFactory({"NATS_URL": os.environ["JOBLEDGER_URL"], "NATS_STREAM": "labels"})
+        >>> factory.tracking_recorder().max_tracking_id("Depot")
+        >>> factory.close()
+        """
         recorder_class = tracking_recorder_class or self._class(
             self.TRACKING_RECORDER_TOPIC, JetStreamTrackingRecorder
         )
@@ -115,10 +146,22 @@ class JetStreamFactory(InfrastructureFactory[JetStreamTrackingRecorder]):
         return recorder_class(self._stream(settings), self._tracking_prefix)
 
     def process_recorder(self) -> ProcessRecorder:
+        """Return what stores events together with the position of the event that they follow from.
+
+        >>> import os
+        >>> factory = JetStreamFactory({"NATS_URL": os.environ["JOBLEDGER_URL"], "NATS_STREAM": "receipts"})
+        >>> factory.process_recorder().max_tracking_id("Depot")
+        >>> factory.close()
+        """
         recorder_class = self._class(self.PROCESS_RECORDER_TOPIC, JetStreamProcessRecorder)
         return recorder_class(self._events(f"{self._tracking_prefix}.*"), self._prefix, self._tracking_prefix)
 
     def close(self) -> None:
+        """Close the connection. Recorders of this factory are of no use then.
+
+        >>> import os
+        >>> JetStreamFactory({"NATS_URL": os.environ["JOBLEDGER_URL"], "NATS_STREAM": "depot"}).close()
+        """
         with self._lock:
             bridge, self._bridge = self._bridge, None
             self._streams.clear()

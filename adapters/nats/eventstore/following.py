@@ -22,7 +22,7 @@ from .backlog import Backlog
 from .bridge import Link
 from .errors import STREAM_NOT_FOUND
 from .messages import Message
-from .shortcut import divert
+from .shortcut import Arrived, divert
 
 _log = logging.getLogger(__name__)
 _BATCH = 2000  # messages asked for and not yet received, at most; renewed when half of them have come
@@ -137,34 +137,39 @@ class Follower:
 
     async def _receive(self, msg: Msg) -> None:
         if msg.reply.startswith("$JS.ACK."):
-            self._take(msg.subject.encode(), msg.reply.encode(), msg.data)
+            self._take([Arrived(msg.subject.encode(), msg.reply.encode(), msg.data)])
         elif not self._broken:
             self._heard = asyncio.get_running_loop().time()
             self._heed(msg.headers or {})
 
-    def _take(self, subject: bytes, reply: bytes, payload: bytes) -> None:
+    def _take(self, arrived: list[Arrived]) -> None:
         if self._broken:
             return
         self._heard = asyncio.get_running_loop().time()
-        # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<position>.<number>.<time>.<pending>[.<token>]
-        parts = reply.split(b".")
-        first = 5 if len(parts) == 9 else 7
-        position, number = int(parts[first]), int(parts[first + 1])
-        if number != self._received + 1:
-            self._break()
-            return
-        self._received = number
-        self._position = position
-        self._backlog.put(Message(position, subject.decode(), payload))
-        self._coming -= 1
-        if self._coming == _BATCH // 2:
-            self._wake.set()
+        messages: list[Message] = []
+        received = self._received
+        for subject, reply, payload in arrived:
+            # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<position>.<number>.<time>.<pending>[.<token>]
+            parts = reply.split(b".")
+            first = 5 if len(parts) == 9 else 7
+            if int(parts[first + 1]) != received + 1:
+                self._break()
+                break
+            received += 1
+            messages.append(Message(int(parts[first]), subject.decode(), payload))
+        if messages:
+            self._position, self._received = messages[-1].position, received
+            self._backlog.put(messages)
+            before, self._coming = self._coming, self._coming - len(messages)
+            if self._coming <= _BATCH // 2 < before:
+                self._wake.set()
 
     def _heed(self, headers: dict[str, str]) -> None:
         match headers.get("Status"), headers.get("Description", ""):
             case "100", _:  # a heartbeat
                 return
-            case ("404" | "408", _) | ("409", "Message Size Exceeds MaxBytes"):  # that request has ended
+            case ("404" | "408", _) | ("409", "Batch Completed" | "Message Size Exceeds MaxBytes"):
+                # that request has ended
                 self._coming -= int(headers.get("Nats-Pending-Messages", 0))
                 self._wake.set()
             case _:  # the consumer is gone, or was moved

@@ -31,6 +31,21 @@ class MsgspecMapper(Mapper[Any]):
     compressor and cipher are applied to it. The transcoder is not used.
 
     Errors: ProgrammingError for other classes, MapperDeserialisationError for bytes that are not of the topic's class.
+
+    >>> import msgspec
+    >>> from eventsourcing.persistence import JSONTranscoder
+    >>> from eventsourcing.utils import register_topic
+    >>> class Posted(msgspec.Struct, frozen=True, array_like=True):
+    ...     TOPIC = "depot.posted"
+    ...
+    ...     originator_id: str
+    ...     originator_version: int
+    ...     to: str
+    >>> register_topic("depot.posted", Posted)
+    >>> mapper = MsgspecMapper(JSONTranscoder())
+    >>> stored = mapper.to_stored_event(Posted("parcel-1", 1, "Oslo"))
+    >>> mapper.to_domain_event(stored)
+    Posted(originator_id='parcel-1', originator_version=1, to='Oslo')
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -38,6 +53,17 @@ class MsgspecMapper(Mapper[Any]):
         self._codecs: dict[type, _Codec] = {}
 
     def to_stored_event(self, domain_event: DomainEventProtocol[Any]) -> StoredEvent:
+        """Return the event as it is stored.
+
+        >>> import msgspec
+        >>> from eventsourcing.persistence import JSONTranscoder
+        >>> class Lost(msgspec.Struct, frozen=True, array_like=True):
+        ...     originator_id: str
+        ...     originator_version: int
+        ...     where: str
+        >>> MsgspecMapper(JSONTranscoder()).to_stored_event(Lost("parcel-1", 2, "Rome"))
+        StoredEvent(originator_id='parcel-1', originator_version=2, topic='__main__:Lost', state=b'\\x91\\xa4Rome')
+        """
         cls = type(domain_event)
         state = self._codec(cls).encode(domain_event)
         if self.compressor:
@@ -47,6 +73,21 @@ class MsgspecMapper(Mapper[Any]):
         return StoredEvent(domain_event.originator_id, domain_event.originator_version, get_topic(cls), state)
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[Any]:
+        """Return the event that was stored.
+
+        >>> import msgspec
+        >>> from eventsourcing.persistence import JSONTranscoder, StoredEvent
+        >>> from eventsourcing.utils import register_topic
+        >>> class Found(msgspec.Struct, frozen=True, array_like=True):
+        ...     TOPIC = "depot.found"
+        ...
+        ...     originator_id: str
+        ...     originator_version: int
+        ...     where: str
+        >>> register_topic("depot.found", Found)
+        >>> MsgspecMapper(JSONTranscoder()).to_domain_event(StoredEvent("parcel-1", 3, "depot.found", b"\\x91\\xa4Rome"))
+        Found(originator_id='parcel-1', originator_version=3, where='Rome')
+        """
         cls = resolve_topic(stored_event.topic)
         codec = self._codec(cls)
         state = stored_event.state

@@ -13,13 +13,12 @@ The mapping is one to one and keeps the type: a UUID and the string of its digit
 
 from __future__ import annotations
 
-import re
-from urllib.parse import quote, unquote_to_bytes
 from uuid import UUID
 
 from eventsourcing.persistence import DataError, ProgrammingError
 
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+from jobledger.core.tokens import PLAIN, text_of_token, token_of_text
+
 #: the server ends a connection that sends a control line (subject, reply inbox, sizes) of more than 4096 bytes
 _LONGEST = 2048
 
@@ -35,12 +34,7 @@ def token_of(originator_id: UUID | str) -> str:
         raise ProgrammingError(
             f"originator id {originator_id!r} is a {type(originator_id).__name__}: ids are strings or UUIDs"
         )
-    if _PLAIN.fullmatch(originator_id):
-        token = originator_id
-    else:
-        # `quote` leaves `.` and `~` as they are, of which the first would end the token. The lone `%` is the empty id
-        escaped = quote(originator_id, safe="", errors="surrogatepass")
-        token = escaped.replace(".", "%2E").replace("~", "%7E") or "%"
+    token = token_of_text(originator_id)
     if len(token) > _LONGEST:
         raise ProgrammingError(
             f"originator id {originator_id[:40]!r}… takes {len(token)} bytes in a subject, of {_LONGEST} possible: "
@@ -55,13 +49,10 @@ def id_of(token: str) -> UUID | str:
     Errors: DataError when no id has it.
     """
     originator_id: UUID | str
-    if _PLAIN.fullmatch(token) and len(token) <= _LONGEST:
+    if PLAIN.fullmatch(token) and len(token) <= _LONGEST:
         return token
     try:
-        if token.startswith("="):
-            originator_id = UUID(hex=token[1:])
-        else:
-            originator_id = "" if token == "%" else unquote_to_bytes(token).decode(errors="surrogatepass")
+        originator_id = UUID(hex=token[1:]) if token.startswith("=") else text_of_token(token)
         if token_of(originator_id) == token:
             return originator_id
     except (ValueError, ProgrammingError):

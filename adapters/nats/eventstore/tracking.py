@@ -18,16 +18,43 @@ _TOPIC = "tracking"
 
 
 class JetStreamTrackingRecorder(TrackingRecorder):
-    """Stores the processed positions of each application at `<prefix>.<token of its name>`, as record versions."""
+    """Stores the processed positions of each application at `<prefix>.<token of its name>`, as record versions.
+
+    >>> import os
+    >>> factory = JetStreamFactory({"NATS_URL": os.environ["JOBLEDGER_URL"], "NATS_STREAM": "labels-2"})
+    >>> recorder: JetStreamTrackingRecorder = factory.tracking_recorder()
+    >>> factory.close()
+    """
 
     def __init__(self, stream: EventStream, prefix: str) -> None:
         self._tracking_stream = stream
         self._tracking_prefix = prefix
 
     def insert_tracking(self, tracking: Tracking) -> None:
+        """Note that an event was processed. Errors: IntegrityError if it, or a later one, was noted before.
+
+        >>> import os
+        >>> from eventsourcing.persistence import Tracking
+        >>> factory = JetStreamFactory({"NATS_URL": os.environ["JOBLEDGER_URL"], "NATS_STREAM": "labels-3"})
+        >>> factory.tracking_recorder().insert_tracking(Tracking("Depot", 7))
+        >>> factory.tracking_recorder().insert_tracking(Tracking("Depot", 7))
+        Traceback (most recent call last):
+        eventsourcing.persistence.IntegrityError: ...
+        >>> factory.close()
+        """
         self._tracking_stream.append([self._tracking_entry(tracking)])
 
     def max_tracking_id(self, application_name: str) -> int | None:
+        """Return the position of the last event of an application that was processed; None for none.
+
+        >>> import os
+        >>> from eventsourcing.persistence import Tracking
+        >>> factory = JetStreamFactory({"NATS_URL": os.environ["JOBLEDGER_URL"], "NATS_STREAM": "labels-4"})
+        >>> factory.tracking_recorder().insert_tracking(Tracking("Depot", 7))
+        >>> factory.tracking_recorder().max_tracking_id("Depot")
+        7
+        >>> factory.close()
+        """
         message = self._tracking_stream.last(self._tracking_subject(application_name))
         return None if message is None else record_in(self._tracking_stream.name, message).version
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
 import pytest
 from eventsourcing.persistence import (
@@ -52,6 +53,16 @@ def test_a_server_that_is_not_there_is_named(opened: Opened) -> None:
     with pytest.raises(OperationalError, match=r"127\.0\.0\.1:1") as raised:
         factory.application_recorder()
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("setting", ["NATS_CREDENTIALS", "NATS_TLS_CA"])
+def test_a_file_that_cannot_be_read_is_named(
+    opened: Opened, nats_server: NatsServer, setting: str, tmp_path: Path
+) -> None:
+    factory = opened.factory(nats_server.url, **{setting: str(tmp_path / "missing")})
+
+    with pytest.raises(OSError, match=r"a setting cannot be used: .*(credentials|TLS) file"):
+        factory.application_recorder()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -24,6 +23,7 @@ from jobledger.adapters.views.store import Log, open_store
 from jobledger.core import commands as c
 from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.projections.jobs import JobFilter, JobRow
+from support.dumps import dump
 from support.engines import BareRunner, EngineHarness, command, computed, failed, history, submit, task
 from support.projectors import ProjectorHarness, Questions
 from support.rows import every_row
@@ -164,17 +164,9 @@ def test_a_file_that_is_made_anew_holds_the_same(
     second = started(f"sqlite:///{tmp_path}/two.sqlite3")
     ask.rows()
     second.stop()
-    one, two = (contents(tmp_path / name) for name in ("one.sqlite3", "two.sqlite3"))
+    one, two = (dump(f"sqlite:///{tmp_path}/{name}") for name in ("one.sqlite3", "two.sqlite3"))
     assert one == two
     assert len(one["jobs"]) == 9
-
-
-def contents(path: Path) -> dict[str, list[object]]:
-    """Return every row of every table, and what the index of names holds."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, names, instance)")
-        tables = ("jobs", "facets", "tracking", "log", "temp.terms")
-        return {table: sorted(connection.execute(f"SELECT * FROM {table}")) for table in tables}
 
 
 def test_a_view_that_is_lost_comes_back_the_same(
