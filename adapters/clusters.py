@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from difflib import get_close_matches
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from nats.aio.client import Client
@@ -74,6 +75,16 @@ class ClusterDirectory:
     def history(self, slug: str) -> list[StoredChange]:
         """Return every change of a cluster, the oldest first."""
         return self._histories.get(slug, [])
+
+    def at(self, time: int) -> ClusterDirectory:
+        """Return the clusters as they were at a time (µs), as far as is known here. It is not to be refreshed."""
+        past = ClusterDirectory(self._link)
+        past._states = {DEFAULT_CLUSTER: initial(DEFAULT_CLUSTER)}
+        for slug, changes in self._histories.items():
+            past._histories[slug] = list(takewhile(lambda stored: stored.change.at <= time, changes))
+            for stored in past._histories[slug]:
+                past._states[slug] = evolve(past.state(slug), stored.change.at, stored.change.event)
+        return past
 
     async def refresh(self, patience: float) -> None:
         """Read what was added. Errors: ServerUnavailable when the server stays away for `patience` seconds."""

@@ -72,12 +72,17 @@ class Link:
         client, self._client = self._client, None
         self._disturb()
         if client is not None:
-            with contextlib.suppress(nats.errors.Error, OSError):
+            with contextlib.suppress(nats.errors.Error):
                 await client.close()
 
-    async def listen(self, subject: str, callback: Callback) -> Callable[[], Awaitable[None]]:
-        """Call back with every message on a subject, over later connections too. Return what ends that."""
-        listener = _Listener(subject, callback)
+    async def listen(
+        self, subject: str, callback: Callback, queue: str = ""
+    ) -> Callable[[], Awaitable[None]]:
+        """Call back with every message on a subject, over later connections too. Return what ends that.
+
+        Shape:  of those who listen in one `queue` each message goes to one.
+        """
+        listener = _Listener(subject, callback, queue)
         await listener.subscribe(self.nc)
         self._listeners.append(listener)
 
@@ -200,15 +205,19 @@ class _Disturbed(Exception):
 class _Listener:
     """A subscription that outlives connections."""
 
-    def __init__(self, subject: str, callback: Callback) -> None:
+    def __init__(self, subject: str, callback: Callback, queue: str) -> None:
         self._subject = subject
         self._callback = callback
+        self._queue = queue
         self._subscription: Subscription | None = None
 
     async def subscribe(self, client: Client) -> None:
-        self._subscription = await client.subscribe(self._subject, cb=self._callback)
+        self._subscription = await client.subscribe(self._subject, self._queue, cb=self._callback)
 
     async def unsubscribe(self) -> None:
         if self._subscription is not None:
             with contextlib.suppress(nats.errors.Error):
-                await self._subscription.unsubscribe()
+                if self._queue:
+                    await self._subscription.drain()  # type: ignore[no-untyped-call]  # what has arrived is ours to answer
+                else:
+                    await self._subscription.unsubscribe()

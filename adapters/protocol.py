@@ -25,10 +25,12 @@ from jobledger.core.commands import (
     CancelJob,
     CancelTask,
     DeleteJob,
+    ForkJob,
     Report,
     ReportProgress,
     RetryJob,
     SubmitJob,
+    TakeOver,
 )
 from jobledger.core.events import Value
 from jobledger.core.submission import TaskSpec
@@ -88,7 +90,7 @@ class Heartbeat(msgspec.Struct, array_like=True, frozen=True):
 
 
 CommandRequest: TypeAlias = (
-    SubmitJob | CancelJob | RetryJob | CancelTask | DeleteJob | FollowJob | ReadResults
+    SubmitJob | CancelJob | RetryJob | CancelTask | DeleteJob | TakeOver | ForkJob | FollowJob | ReadResults
 )
 
 
@@ -158,6 +160,10 @@ class ClaimedJob(msgspec.Struct, array_like=True, frozen=True):
     references: list[int] = []
     trace: str = ""  #: W3C traceparent of the submission
     force: bool = False  #: results of earlier jobs are not to be reused
+    sealed: str = ""  #: name of the key of a job that is sealed
+    places: list[
+        tuple[int, int]
+    ] = []  #: and of each of its tasks the parent, and the position among its subtasks
 
 
 class RefusedReport(NamedTuple):

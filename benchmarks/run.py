@@ -141,6 +141,11 @@ def measure(folder: str, tasks: int, repeat: int) -> Table:
         fans = [timed(lambda: jobs.submit("fan", FanOut(width)).wait(120)) for _ in range(repeat)]
         table.add(f"fan-out of {width:,} tasks", "tasks/s", [width / t for t in fans])
 
+        sealed = [
+            timed(lambda: jobs.submit("fan", FanOut(width), encrypt=True).wait(120)) for _ in range(repeat)
+        ]
+        table.add(f"fan-out of {width:,} tasks of a sealed job", "tasks/s", [width / t for t in sealed])
+
         before = memory(engine)
         began = time.perf_counter()
         big = jobs.submit("big", FanOut(tasks)).wait(600)

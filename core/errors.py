@@ -62,6 +62,47 @@ class NotFoundError(JobLedgerError, KeyError):
         return Exception.__str__(self)
 
 
+class ErasedError(NotFoundError):
+    """An input, a result or an error text cannot be read any more: its job was deleted, and its key destroyed.
+
+    There is no way back: no backup of the log helps. What happened, and when, still is in the job's history.
+
+    >>> job = client.jobs().submit("greetings", Greet("world"), encrypt=True)
+    >>> task = job.tasks[0]
+    >>> client.jobs().delete(job, force=True)
+    >>> try:
+    ...     client.jobs().find(job)
+    ... except NotFoundError as error:
+    ...     print(error)
+    job 'greetings' (...) was deleted at ... by .... Its history stays in the log; its key was destroyed
+    """
+
+
+class KeyUnavailable(JobLedgerError):
+    """The key of a sealed job cannot be had here: this user may not read keys, or they are kept where this program
+    does not look. States, times and counts of the job can be read without it.
+
+    Pass the key store that has it, `Client(keys=…)`, or have the server's administrator grant the keys to this user.
+
+    >>> from jobledger.sealing import MemoryKeys
+    >>> job = Client(keys=MemoryKeys("elsewhere")).jobs().submit("greetings", Greet("world"), encrypt=True)
+    Traceback (most recent call last):
+    ArgumentError: the engine of this namespace has no key store 'elsewhere', ...
+    """
+
+
+class SealBroken(JobLedgerError):
+    """What is encrypted is not what was sealed at this place: it was changed, or put there from elsewhere.
+
+    Verify the log, and restore what was changed from a backup.
+
+    >>> try:
+    ...     result = job.result
+    ... except SealBroken as error:
+    ...     raise SystemExit(f"somebody has changed the log: {error}")
+    """
+
+
 class ArgumentError(JobLedgerError, ValueError):
     """What was passed in cannot be used. The message names the argument and the value, and says what can be passed.
 

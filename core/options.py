@@ -26,10 +26,10 @@ from .policy import CONTINUE, HALT, INHERIT, NO_POLICY, Policy
 Seconds: TypeAlias = float | timedelta
 OnFailure: TypeAlias = Literal["halt", "continue"]
 
-_LONGEST = 100 * 365 * 86400  # seconds; a hundred years is a typing error
-_MOST_RETRIES = 2**31 - 1
-_MOST_PRIORITY = 2**31 - 1
-_MAX_KEY = 256  # characters of a concurrency key
+LONGEST = 100 * 365 * 86400  # seconds; a hundred years is a typing error
+MOST_RETRIES = 2**31 - 1
+MOST_PRIORITY = 2**31 - 1
+MAX_KEY = 256  # characters of a concurrency key
 _A_LENGTH = "seconds or a timedelta"
 
 
@@ -88,11 +88,11 @@ class Concurrency:
     limit: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.key, str) or not 1 <= len(self.key) <= _MAX_KEY:
+        if not isinstance(self.key, str) or not 1 <= len(self.key) <= MAX_KEY:
             raise ArgumentError(
-                f"concurrency key={self.key!r:.100} cannot be used: pass text of 1 to {_MAX_KEY} characters"
+                f"concurrency key={self.key!r:.100} cannot be used: pass text of 1 to {MAX_KEY} characters"
             )
-        _number("concurrency limit", self.limit, 1, _MOST_RETRIES, whole=True)
+        _number("concurrency limit", self.limit, 1, MOST_RETRIES, whole=True)
 
 
 class PolicyOptions(TypedDict, total=False):
@@ -137,7 +137,7 @@ class TaskPolicy:
 
     def __post_init__(self) -> None:
         if self.priority is not None:
-            _number("priority", self.priority, -_MOST_PRIORITY, _MOST_PRIORITY, whole=True)
+            _number("priority", self.priority, -MOST_PRIORITY, MOST_PRIORITY, whole=True)
         if self.retry is not None and not isinstance(self.retry, Retry):
             raise ArgumentError(
                 f"retry={self.retry!r:.100} is no retry policy: pass Retry(3, delay=1.0), or max_retries=3"
@@ -226,7 +226,7 @@ def checked_retries(given: Any, argument: str = "max_retries") -> int:
 
     Errors: ArgumentError, naming the argument.
     """
-    _number(argument, given, 0, _MOST_RETRIES, whole=True)
+    _number(argument, given, 0, MOST_RETRIES, whole=True)
     return int(given)
 
 
@@ -250,9 +250,9 @@ def _seconds(argument: str, given: Any, *, least: float = 0, remedy: str = _A_LE
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise ArgumentError(f"{argument}={given!r:.100} is no length of time: pass {remedy}")
-    if not least <= seconds <= _LONGEST:
+    if not least <= seconds <= LONGEST:
         raise ArgumentError(
-            f"{argument}={given!r:.100} cannot be used: pass {least} to {_LONGEST} seconds, or a timedelta as long"
+            f"{argument}={given!r:.100} cannot be used: pass {least} to {LONGEST} seconds, or a timedelta as long"
         )
     return float(seconds)
 

@@ -1,6 +1,7 @@
 """Write the pages of this folder that say what the code says: run `python docs/generate.py` after changing it.
 
-`tests/core/test_lifecycle.py` fails while a committed page is not what this prints.
+`tests/core/test_lifecycle.py`, `tests/projections/test_asyncapi.py` and `tests/adapters/gateway/test_reference.py` fail
+while a committed page is not what this writes.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from typing import Any
 
 from statemachine import StateMachine
 
-from jobledger.core import lifecycle
+from jobledger.adapters.gateway import asyncapi as commands
+from jobledger.adapters.gateway.reference import with_tables
 from jobledger.core.lifecycle import HALTED, JobLifecycle, JobState, TaskLifecycle, TaskState
+from jobledger.projections import asyncapi
+from jobledger.projections.feed.described import described as feed
 
 INTRODUCTION = """\
 # States
@@ -103,7 +107,31 @@ def _meanings(states: type[Enum]) -> dict[str, str]:
     return meanings
 
 
+ABOUT_MESSAGES = {
+    "title": "jobledger",
+    "version": "1.0.0",
+    "description": (
+        "What jobledger says and takes on NATS, for programs without its package. The feed: one CloudEvent 1.0 for "
+        "each event of the log, on a JetStream stream to read from any point on (docs/feed.md). Commands: requests in "
+        "JSON (docs/commands.md). Fields are only ever added: ignore those you do not know."
+    ),
+    "license": {"name": "Apache-2.0"},
+}
+
+
+def asyncapi_document() -> str:
+    """Return the text of `asyncapi.json`."""
+    parts = [feed(), asyncapi.Contribution(*commands.parts())]
+    return asyncapi.written(asyncapi.document(ABOUT_MESSAGES, *parts))
+
+
+def commands_page() -> str:
+    """Return the text of `commands.md`, whose tables say what the code says."""
+    return with_tables(Path(__file__).with_name("commands.md").read_text(encoding="utf-8"))
+
+
 if __name__ == "__main__":
-    page = Path(__file__).with_name("states.md")
-    page.write_text(states_page(), encoding="utf-8")
-    print(f"{page.name}: written from {Path(lifecycle.__file__).name}")
+    pages = {"states.md": states_page(), "asyncapi.json": asyncapi_document(), "commands.md": commands_page()}
+    for name, text in pages.items():
+        Path(__file__).with_name(name).write_text(text, encoding="utf-8")
+        print(f"{name}: written")

@@ -53,10 +53,11 @@ def main() -> None:
             # watch
             last = 0.0
             for update in jobs.find(publish(client, "customers.csv")).watch(interval=10, timeout=3600):
+                over = update.job_status in (JobStatus.SUCCESS, JobStatus.FAILURE)
                 if update.percent > last + 10:
                     last = update.percent
                     print(f"Progress milestone: {last:.1f}%")
-                if update.job_status in (JobStatus.SUCCESS, JobStatus.FAILURE):
+                if over:
                     print(f"{update.name}: {update.job_status.value}")
                     break
 

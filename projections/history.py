@@ -11,6 +11,7 @@ from typing import Protocol, overload
 from jobledger.core import events as e
 from jobledger.core.codec import Commit
 
+from .sealed import NOTHING_SEALED, Opener
 from .sentences import sentence
 from .utc import stamp, utc
 
@@ -62,7 +63,8 @@ class Placed(Protocol):
 class History(Sequence[HistoryEntry]):
     """The events of a job, oldest first. Entries are made when asked for; `str(history)` is the timeline.
 
-    Shape:  `commits` in order; `name_of` gives the name of a task by its number, "" where it is not known.
+    Shape:  `commits` in order; `name_of` gives the name of a task by its number, "" where it is not known. Of a sealed
+            job, `opener` makes texts readable; inputs and results are as the log has them.
 
     >>> history = job.history
     >>> len(history), [entry.text for entry in history[-1:]]
@@ -74,8 +76,11 @@ class History(Sequence[HistoryEntry]):
     2...Z  ...  job completed
     """
 
-    def __init__(self, commits: Sequence[Placed], name_of: Callable[[int], str]) -> None:
+    def __init__(
+        self, commits: Sequence[Placed], name_of: Callable[[int], str], opener: Opener = NOTHING_SEALED
+    ) -> None:
         self._commits = commits
+        self._opener = opener
         self._name_of = name_of
         self._starts = []  # of each commit, how many events are before it
         self._length = 0
@@ -106,7 +111,7 @@ class History(Sequence[HistoryEntry]):
 
     def _entry(self, stored: Placed, index: int) -> HistoryEntry:
         commit = stored.commit
-        event = commit.events[index]
+        event = self._opener.texts(commit.events[index])
         return HistoryEntry(stored.position, stored.version, index, utc(commit.at), event, self._name_of)
 
     def __repr__(self) -> str:

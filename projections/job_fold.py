@@ -23,6 +23,7 @@ from jobledger.core.lifecycle import HALTED, JobState, LifecycleError
 from .attempts import Ended, Source
 from .dismissals import Dismissals
 from .noting import NOTES
+from .sealed import NOTHING_SEALED, Opener, of_input, without_key
 from .times import Interval, TimedGraph
 
 _DELETED = JobState.DELETED.value
@@ -33,12 +34,14 @@ class JobFold:
 
     Shape:  `clock` says what time it is, in µs since 1970 UTC, for what is live: without one, time stands still at the
             last commit. `fetch` returns the bytes of an object of the object store, for large inputs and results.
+            `opener` reads what is encrypted, if the job is sealed.
     """
 
     __slots__ = (
         "_clock",
         "_fetch",
         "_halts",
+        "_opener",
         "_settled",
         "_updated",
         "asked",
@@ -61,8 +64,10 @@ class JobFold:
         "runner_index",
         "runners",
         "runs",
+        "sources",
         "started",
         "stopped",
+        "taken_over",
         "version",
     )
 
@@ -72,6 +77,7 @@ class JobFold:
         *,
         clock: Callable[[], int] | None = None,
         fetch: Callable[[str], bytes] | None = None,
+        opener: Opener | None = None,
     ) -> None:
         self.job = Job(job_id)  #: the core's state; read it, never change it
         self.job.graph = self.graph = TimedGraph()
@@ -79,6 +85,7 @@ class JobFold:
         self.version = 0  #: of the job
         self._clock = clock
         self._fetch = fetch
+        self._opener = opener or without_key(job_id)
         self._updated = 0
         self._settled = 0
         self._halts: list[int] = []  # when the job was halted, when it went on, when it was halted again, …
@@ -102,6 +109,10 @@ class JobFold:
         self.counting: set[int] = set()  #: of those, the ones whose execution goes on
         self.ended: dict[int, list[Ended]] = {}  #: attempts that ended without being computed
         self.reused: dict[int, Source] = {}  #: whose result it took instead of running
+        self.taken_over: list[e.TasksTakenOver] = []  #: what a fork takes over, until it is submitted
+        self.sources = array(
+            "i"
+        )  #: by task: its number in the job it was taken over from; -1, or none, if it was not
         self.dismissals = Dismissals()
         self.outs: dict[int, list[Interval]] = {}  #: from when to when it was failed, canceled or abandoned
 
@@ -117,8 +128,11 @@ class JobFold:
             raise ValueError(f"job {self.job.id}: version {version} cannot follow version {self.version}")
         job, at = self.job, commit.at
         self.graph.at = at
+        events = commit.events
+        if job.options.sealed:
+            events = [self._opener.texts(event) for event in events]
         try:
-            for event in commit.events:
+            for event in events:
                 evolve(job, event, at)
                 note = NOTES.get(event.__class__)
                 if note is not None:
@@ -143,6 +157,13 @@ class JobFold:
                 times.frombytes(bytes(8 * missing))
             self.runs += array("I", (0,)) * missing
 
+    def runner_number(self, runner: str) -> int:
+        """Return where a runner is in `runners`."""
+        number = self.runner_index.setdefault(runner, len(self.runners))
+        if number == len(self.runners):
+            self.runners.append(runner)
+        return number
+
     # -- time ---------------------------------------------------------------------------------------------------
 
     @property
@@ -166,6 +187,10 @@ class JobFold:
 
     # -- one task, by number ------------------------------------------------------------------------------------
 
+    def taken(self, number: int) -> bool:
+        """Whether a task came to its end in the job this one was forked from."""
+        return number < len(self.sources) and self.sources[number] >= 0
+
     def held(self, number: int) -> int:
         """Return the time (µs) for which a task waits that could run but for that; 0 if for none."""
         if self.graph.ready[number] != HELD:
@@ -177,8 +202,25 @@ class JobFold:
         """Whether a task waits for the end of a delay after a failed attempt."""
         return self.held(number) > self.job.spec_of(number).asked.not_before
 
+    def open_with(self, opener: Opener) -> None:
+        """From now on, read what is encrypted with this."""
+        self._opener = opener
+
+    @property
+    def opener(self) -> Opener:
+        """What reads inputs and results as the log and the object store have them."""
+        return self._opener if self.job.options.sealed else NOTHING_SEALED
+
+    def input_of(self, number: int) -> bytes:
+        """Return what the log has as the input of a task: itself, or the name of the object that it is.
+
+        Errors: as `Opener.opened`.
+        """
+        return self.opener.opened(self.job.inputs[number], of_input(*self.graph.place(number)))
+
     def fetched(self, name: str) -> bytes:
-        """Return the bytes of an object. Errors: JobLedgerError where this view has no way to it."""
+        """Return the bytes of an object. Errors: JobLedgerError where this view has no way to it, or no key."""
+        self.opener.check()
         if self._fetch is None:
             raise JobLedgerError(
                 f"{name!r} lies in the object store, to which this view has no way: read it there"

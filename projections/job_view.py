@@ -14,6 +14,7 @@ from jobledger.core.options import OnFailure
 from . import statistics, vocabulary
 from .job_fold import JobFold
 from .progress import ProgressIndicator, percent, summed
+from .sealed import Opener
 from .statistics import Ran
 from .tasks import Tasks
 from .utc import stamp, utc, utc_or_none
@@ -75,8 +76,9 @@ class JobView(JobFold):
         *,
         clock: Callable[[], int] | None = None,
         fetch: Callable[[str], bytes] | None = None,
+        opener: Opener | None = None,
     ) -> None:
-        super().__init__(job_id, clock=clock, fetch=fetch)
+        super().__init__(job_id, clock=clock, fetch=fetch, opener=opener)
         self._ran: tuple[int, Ran] | None = None
 
     # -- the job ------------------------------------------------------------------------------------------------
@@ -135,9 +137,19 @@ class JobView(JobFold):
         return "continue" if self.job.options.continues else "halt"
 
     @property
+    def origin(self) -> e.Origin | None:
+        """The point of another job's history it was forked from; None for a job that begins at its beginning."""
+        return self.job.options.origin
+
+    @property
     def force(self) -> bool:
         """Whether tasks run although the result of an earlier success could be taken."""
         return self.job.options.force
+
+    @property
+    def sealed(self) -> bool:
+        """Whether its inputs, results and errors are encrypted, with a key that is destroyed when it is deleted."""
+        return self.job.options.sealed != ""
 
     @property
     def labels(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jobledger.core import events as e
 from jobledger.core import ranges
 from jobledger.core.events import Error
+from jobledger.core.lifecycle import TaskState
 
 from .attempts import AttemptOutcome, Ended, Source
 
@@ -18,12 +19,47 @@ if TYPE_CHECKING:
 _FAR = 2**62
 
 
+def _taken_over(view: JobFold, event: e.TasksTakenOver, at: int) -> None:
+    if event.part == 0:
+        view.taken_over.clear()
+    view.taken_over.append(event)
+
+
+def _submitted(view: JobFold, event: e.JobSubmitted, at: int) -> None:
+    if not view.taken_over:
+        return
+    view.grow()
+    view.sources = array("i", (-1,)) * len(view.job.graph)
+    for part in view.taken_over:
+        runners = [view.runner_number(runner) for runner in part.runners]
+        for one in part.tasks:
+            _take_over(view, one, runners[one.runner], at)
+    view.taken_over.clear()
+
+
+def _take_over(view: JobFold, one: e.TakenOver, runner: int, at: int) -> None:
+    task = one.task
+    view.sources[task] = one.source
+    view.runs[task] = runner
+    view.claimed[task] = max(-_FAR, min(one.claimed, _FAR))
+    _set_times(view, task, one.started, one.stopped)
+    if one.display is not None:
+        view.displays[task] = one.display
+    if one.progress is not None:
+        view.progressed[task] = one.progress
+    if one.source_job:
+        view.reused[task] = Source(one.source_job, one.source_task)
+    if one.error is not None:
+        times = view.claimed[task], view.started[task], view.stopped[task]
+        view.ended[task] = [Ended(one.attempt, AttemptOutcome.FAILED, runner, *times, one.error, "")]
+    if one.state == TaskState.SKIPPED.value:
+        view.dismissals.note([task, task + 1], one.cause, at, known=len(view.job.graph))
+
+
 def _claimed(view: JobFold, event: e.TasksClaimed, at: int) -> None:
     view.grow()
     view.reopened = False
-    runner = view.runner_index.setdefault(event.runner, len(view.runners))
-    if runner == len(view.runners):
-        view.runners.append(event.runner)
+    runner = view.runner_number(event.runner)
     for start, stop in ranges.pairs(event.tasks):
         size = stop - start
         view.claimed[start:stop] = array("q", (at,)) * size
@@ -165,6 +201,8 @@ def _set_times(view: JobFold, task: int, started: int, stopped: int) -> None:
 
 
 NOTES: dict[type, Callable[[JobFold, Any, int], None]] = {
+    e.TasksTakenOver: _taken_over,
+    e.JobSubmitted: _submitted,
     e.TasksClaimed: _claimed,
     e.TaskProgressed: _progressed,
     e.TaskComputed: _computed,

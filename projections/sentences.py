@@ -31,7 +31,8 @@ def _attempt(event: Any, names: Names) -> str:
     return f"{_task(event, names)} attempt {event.attempt}"
 
 
-def _several(packed: Sequence[int], names: Names) -> str:
+def several(packed: Sequence[int], names: Names) -> str:
+    """Return how tasks are called that are given as ranges: one by its name, several by their number and numbers."""
     size = ranges.count(packed)
     if size == 1:
         return named(packed[0], names(packed[0]))
@@ -55,7 +56,23 @@ def _submitted(event: e.JobSubmitted, names: Names) -> str:
     )
     if event.options is not None and event.options.deadline:
         text += f", to be over by {stamp(utc(event.options.deadline))}"
+    if event.options is not None and event.options.sealed:
+        text += f", sealed with key {one_line(event.options.sealed)}"
+    if event.options is not None and event.options.origin is not None:
+        text += f", forked from {origin_words(event.options.origin)}"
     return text
+
+
+def origin_words(origin: e.Origin) -> str:
+    """Return from which point of which job one was forked."""
+    return f"job {one_line(origin.job)} as of its version {origin.version} (position {origin.position})"
+
+
+def _taken_over(event: e.TasksTakenOver, names: Names) -> str:
+    if not event.tasks and not event.subtasks:
+        return f"a fork begins: part {event.part + 1}, nothing is taken over"
+    size = counted(len(event.tasks), "finished task")
+    return f"a fork begins: part {event.part + 1} of what it takes over, {size}"
 
 
 def _job_completed(event: e.JobCompleted, names: Names) -> str:
@@ -77,7 +94,7 @@ def _deadline(event: e.DeadlineExceeded, names: Names) -> str:
 
 def _job_retried(event: e.JobRetried, names: Names) -> str:
     what = "job retried" if event.task < 0 else f"{_task(event, names)} retried"
-    reset = f", {_several(event.tasks, names)} afresh" if event.tasks else ""
+    reset = f", {several(event.tasks, names)} afresh" if event.tasks else ""
     text = f"{what}{by(event.by)}: {counted(event.rescheduled, 'task')} may run again{reset}"
     return text + (f"; to be over by {stamp(utc(event.deadline))}" if event.deadline else "")
 
@@ -86,12 +103,16 @@ def _job_deleted(event: e.JobDeleted, names: Names) -> str:
     return f"job deleted{by(event.by)}{because(event.reason)}"
 
 
+def _job_erased(event: e.JobErased, names: Names) -> str:
+    return f"job erased: key {one_line(event.key)} was destroyed; nobody can read its inputs, results and errors any more"
+
+
 # -- attempts ---------------------------------------------------------------------------------------------------
 
 
 def _claimed(event: e.TasksClaimed, names: Names) -> str:
     return (
-        f"{_several(event.tasks, names)} claimed by runner {one_line(event.runner)}, attempt {event.attempt}"
+        f"{several(event.tasks, names)} claimed by runner {one_line(event.runner)}, attempt {event.attempt}"
     )
 
 
@@ -156,7 +177,7 @@ def _task_canceled(event: e.TaskCanceled, names: Names) -> str:
 def _cancel_requested(event: e.CancelRequested, names: Names) -> str:
     told = ""
     if event.running:
-        told = f"; {_several(event.running, names)} told to stop{_stopped(event.grace)}"
+        told = f"; {several(event.running, names)} told to stop{_stopped(event.grace)}"
     return f"cancel of {_task(event, names)} requested{by(event.by)}{because(event.reason)}{told}"
 
 
@@ -170,16 +191,17 @@ def _abandoned(event: e.TasksAbandoned, names: Names) -> str:
 
 def _given_up(what: str, event: Any, names: Names) -> str:
     cause = named(event.cause, names(event.cause))
-    return f"{_several(event.tasks, names)} {what}, because {cause} did not succeed"
+    return f"{several(event.tasks, names)} {what}, because {cause} did not succeed"
 
 
 def _tasks_canceled(event: e.TasksCanceled, names: Names) -> str:
     if list(event.tasks) == [event.cause, event.cause + 1]:
-        return f"{_several(event.tasks, names)} canceled before it ran"
-    return f"{_several(event.tasks, names)} canceled with {named(event.cause, names(event.cause))}"
+        return f"{several(event.tasks, names)} canceled before it ran"
+    return f"{several(event.tasks, names)} canceled with {named(event.cause, names(event.cause))}"
 
 
 SENTENCES: dict[type, Callable[[Any, Names], str]] = {
+    e.TasksTakenOver: _taken_over,
     e.JobSubmitted: _submitted,
     e.SubtasksStaged: _staged,
     e.TasksClaimed: _claimed,
@@ -202,4 +224,5 @@ SENTENCES: dict[type, Callable[[Any, Names], str]] = {
     e.JobRetried: _job_retried,
     e.DeadlineExceeded: _deadline,
     e.JobDeleted: _job_deleted,
+    e.JobErased: _job_erased,
 }

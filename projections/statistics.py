@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, compress
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobledger.core.lifecycle import TaskState
@@ -47,7 +48,7 @@ class Ran(NamedTuple):
 
 
 def ran(view: JobView) -> Ran:
-    """Add up all attempts: one pass over the tasks."""
+    """Add up all attempts: one pass over the tasks. What a fork has taken over did not run in it."""
     attempt = view.job.attempt
     earlier = [  # than the one that `started` and `stopped` tell of
         (one.started, one.stopped)
@@ -55,9 +56,12 @@ def ran(view: JobView) -> Ran:
         for one in attempts
         if one.number != attempt[task]
     ]
+    times: Iterable[tuple[int, int]] = zip(view.started, view.stopped, strict=True)
+    if view.sources:
+        times = compress(times, (not view.taken(task) for task in range(len(attempt))))
     first = last = compute = 0
     running = []
-    for started, stopped in chain(zip(view.started, view.stopped, strict=True), earlier):
+    for started, stopped in chain(times, earlier):
         if started:
             if started < first or not first:
                 first = started

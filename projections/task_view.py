@@ -16,6 +16,7 @@ from jobledger.core.task import TaskIdentifier
 from .attempts import Attempt, AttemptOutcome, Ended, Source
 from .dismissals import Cause, cause_of
 from .policies import TaskPolicies
+from .sealed import OBJECT, of_result
 from .times import TaskTimes
 from .utc import utc, utc_or_none
 from .vocabulary import JobStatus, Status, status_of, task_job_status
@@ -238,8 +239,9 @@ class TaskView(TaskTimes, TaskPolicies):
         >>> task.input
         b'"world"'
         """
+        view = self._view
         name = self.input_object
-        return self._view.fetched(name) if name else self._view.job.inputs[self.number]
+        return view.opener.opened(view.fetched(name), OBJECT) if name else view.input_of(self.number)
 
     @property
     def input_object(self) -> str | None:
@@ -248,8 +250,9 @@ class TaskView(TaskTimes, TaskPolicies):
         >>> task.input_object is None
         True
         """
-        job = self._view.job
-        return job.inputs[self.number].decode("utf-8", "replace") if self.number in job.references else None
+        if self.number not in self._view.job.references:
+            return None
+        return self._view.input_of(self.number).decode("utf-8", "replace")
 
     @property
     def input_json(self) -> Any:
@@ -281,7 +284,17 @@ class TaskView(TaskTimes, TaskPolicies):
         value = self.value
         if value is None:
             return None
-        return _decoded(self._view.fetched(value.object) if value.object else value.data)
+        return _decoded(self.opened(self._view.fetched(value.object)) if value.object else value.data)
+
+    def opened(self, result: bytes) -> bytes:
+        """Return what it returned, given the bytes of the object that has it: the same, unless the job is sealed.
+
+        Errors: as `Opener.opened`.
+
+        >>> task.opened(b"the bytes of the object")
+        b'the bytes of the object'
+        """
+        return self._view.opener.opened(result, of_result(self.number))
 
     @property
     def value(self) -> Value | None:
@@ -296,7 +309,10 @@ class TaskView(TaskTimes, TaskPolicies):
         >>> InlineClient().run(Add(1, 2)).tasks[0].value.data
         b'3'
         """
-        return self._view.job.results.get(self.number)
+        value = self._view.job.results.get(self.number)
+        if value is None or value.object:
+            return value
+        return Value(self.opened(value.data))
 
     @property
     def reused(self) -> bool:
@@ -333,6 +349,18 @@ class TaskView(TaskTimes, TaskPolicies):
         True
         """
         return self._view.reused.get(self.number)
+
+    @property
+    def origin(self) -> Source | None:
+        """The task it was taken over from when its job was forked; None if it ran, or is to run, in this job.
+
+        >>> fork = client.jobs().fork(job)
+        >>> str(fork.tasks[0].origin) == job.tasks[0].id
+        True
+        """
+        view, number = self._view, self.number
+        origin = view.job.options.origin
+        return Source(origin.job, view.sources[number]) if origin and view.taken(number) else None
 
     @property
     def display(self) -> str:

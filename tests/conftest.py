@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobledger.adapters.nats.names import Names
+from support.node import Node, node_in
 from support.servers import NatsServer
 
 _numbers = itertools.count(1)
@@ -29,6 +30,12 @@ def plain_nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats
     server = NatsServer(folder, more_configuration="max_payload: 1MB\n").start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def node(pytestconfig: pytest.Config) -> Node:
+    """Node.js, with the npm packages of the examples; the test is skipped where they cannot be had."""
+    return node_in(pytestconfig.cache.mkdir("node"))
 
 
 @pytest.fixture

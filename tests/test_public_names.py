@@ -25,17 +25,30 @@ from uuid import UUID
 import pytest
 
 import jobledger
+import jobledger.audit
 import jobledger.cache
 import jobledger.data
 import jobledger.errors
+import jobledger.eventstore
 import jobledger.testing
 from jobledger import Client, ExecutionContext, Task
+from jobledger.adapters.embedded.feed_process import FeedSwitch
+from jobledger.adapters.embedded.folder import DataFolder
 from jobledger.adapters.nats.names import Names
 from support.engines import EngineHarness
+from support.feeds import FeedHarness, switched_by
 from support.projectors import ProjectorHarness
 from support.servers import NatsServer
 
-PUBLIC = (jobledger, jobledger.data, jobledger.cache, jobledger.errors, jobledger.testing)
+PUBLIC = (
+    jobledger,
+    jobledger.audit,
+    jobledger.data,
+    jobledger.cache,
+    jobledger.errors,
+    jobledger.eventstore,
+    jobledger.testing,
+)
 
 #: what public signatures mention of ours that users have no use for by name
 NOT_FOR_USERS = {"UnknownEvent"}
@@ -201,8 +214,11 @@ def client(nats_server: NatsServer, tmp_path_factory: pytest.TempPathFactory) ->
         patch.setenv("JOBLEDGER_URL", nats_server.url)
         engine = EngineHarness(nats_server.url, Names()).wait_ready()
         projector = ProjectorHarness(nats_server.url, Names(), view).start()
-        with Client() as client:
+        feed = FeedHarness(nats_server.url, Names()).start()
+        folder = DataFolder.locate(tmp_path_factory.mktemp("folder"))
+        with switched_by(nats_server.url, Names(), FeedSwitch(folder)), Client() as client:
             yield client
+        feed.stop()
         projector.stop()
         engine.stop()
 

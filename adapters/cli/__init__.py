@@ -22,6 +22,7 @@ from jobledger.core.errors import (
 from ..version import installed_version
 from . import exits
 from .help_page import App, commands_of, help_page
+from .remedies import at_a_terminal
 
 app = App(
     name="jobledger",
@@ -30,12 +31,38 @@ app = App(
     default_parameter=Parameter(negative=""),
 )
 app.offer("job", f"{__name__}.job:app", "Submit, look at, wait for, and step into jobs.")
+app.offer(
+    "replay",
+    f"{__name__}.replay:replay",
+    "Step through what happened to a job, commit by commit: who did it, and which states it changed.",
+)
 app.offer("cluster", f"{__name__}.cluster:app", "Where tasks run: the labels by which runners claim them.")
 app.offer("runner", f"{__name__}.runner:app", "Run tasks, in as many processes as wanted.")
 app.offer("server", f"{__name__}.server:app", "The background server of a data folder: all that jobs need.")
-app.offer("view", f"{__name__}.view:app", "What projectors keep across jobs.")
 app.offer(
-    "engine", f"{__name__}.engine:engine", "Run an engine against a NATS server until SIGTERM or Ctrl-C."
+    "diff",
+    f"{__name__}.diff:diff",
+    "Compare two jobs: their tasks, outcomes, attempts, errors, results and inputs.",
+)
+app.offer(
+    "what-if",
+    f"{__name__}.what_if:what_if",
+    "Fold recorded histories with the code installed now, and report every state that would differ.",
+)
+app.offer("view", f"{__name__}.view:app", "What projectors keep across jobs.")
+app.offer("feed", f"{__name__}.feed:app", "The log as CloudEvents, for other services to subscribe to.")
+app.offer(
+    "metrics",
+    f"{__name__}.metrics:app",
+    "Print figures of queues, tasks, commits, the log and views, as Prometheus reads them.",
+)
+app.offer(
+    "audit", f"{__name__}.audit:app", "Export the log, verify it, and detect a history that was rewritten."
+)
+app.offer(
+    "engine",
+    f"{__name__}.engine:engine",
+    "Run an engine against a NATS server until SIGTERM or Ctrl-C, and answer JSON requests beside it.",
 )
 app.offer(
     "projector", f"{__name__}.projector:projector", "Keep the view across jobs until SIGTERM or Ctrl-C."
@@ -85,7 +112,7 @@ def _run(arguments: list[str]) -> int:
         sys.stderr.write(f"jobledger: {_told(error)}\n`{chain} --help` shows what is possible\n")
         return exits.USAGE
     except JobLedgerError as error:
-        sys.stderr.write(f"jobledger: {error}\n")
+        sys.stderr.write(f"jobledger: {at_a_terminal(str(error))}\n")
         return next(code for kind, code in _CODES if isinstance(error, kind))
     return code if isinstance(code, int) else 0
 

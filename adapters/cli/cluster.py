@@ -11,6 +11,7 @@ from jobledger.core.errors import ArgumentError
 from . import output as out
 from .connection import HERE, Connection
 from .output import Output
+from .times import AsOf
 
 if TYPE_CHECKING:
     from jobledger.projections.clusters import Cluster
@@ -23,18 +24,18 @@ Description = Annotated[str | None, Parameter(help="What it is for; up to 50,000
 
 
 @app.command(name="list")
-def list_(*, output: Output = "table", server: Connection = HERE) -> int:
+def list_(*, at: AsOf = None, output: Output = "table", server: Connection = HERE) -> int:
     """List the clusters."""
     with server.client() as client:
-        out.rows(map(_facts, client.clusters().all()), output)
+        out.rows(map(_facts, client.clusters().all(at=at)), output)
     return 0
 
 
 @app.command
-def show(slug: Slug, /, *, output: Output = "table", server: Connection = HERE) -> int:
+def show(slug: Slug, /, *, at: AsOf = None, output: Output = "table", server: Connection = HERE) -> int:
     """Show a cluster."""
     with server.client() as client:
-        out.facts(_facts(client.clusters().find(slug)), output)
+        out.facts(_facts(client.clusters().find(slug, at=at)), output)
     return 0
 
 
@@ -97,10 +98,10 @@ def delete(
 
 
 @app.command
-def history(slug: Slug, /, *, output: Output = "table", server: Connection = HERE) -> int:
+def history(slug: Slug, /, *, at: AsOf = None, output: Output = "table", server: Connection = HERE) -> int:
     """Print everything that happened to a cluster, also to one that was deleted."""
     with server.client() as client:
-        entries = client.clusters().history(slug)
+        entries = client.clusters().history(slug, at=at)
         out.stream(
             (
                 (str(entry), {"at": entry.at, "version": entry.version, "by": entry.by, "text": entry.text})

@@ -53,6 +53,8 @@ def help_page(app: App, tokens: Sequence[str]) -> str | None:
         usage += [_label(one) if one.required else f"[{_label(one)}]" for one in named]
         usage += ["[OPTIONS]"] if len(named) < len(arguments) else []
         parts = list(_groups(arguments))
+        if further := [(name, _summary(found, name)) for name in commands_of(app, chain)]:
+            parts.insert(0, ("Commands", further))
     else:
         parts = [("Commands", [(name, _summary(found, name)) for name in commands_of(app, chain)])]
         parts[0][1].extend([("--help, -h", "Show this, or what a command does.")])

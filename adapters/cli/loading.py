@@ -19,6 +19,7 @@ from jobledger.core.task import Task, TaskIdentifier, TaskMeta, is_executable
 
 if TYPE_CHECKING:
     from ..runner.runner import Runner
+    from ..sealing.keys import KeyStore
 
 
 class ImportFailed(JobLedgerError):
@@ -61,6 +62,14 @@ def load(path: str) -> Any:
     return found
 
 
+def key_store(path: str) -> KeyStore:
+    """Return the key store that `module:object` names. Errors: as `load`; ArgumentError for what is none."""
+    from ..sealing.keys import checked_store
+
+    found: KeyStore = load(path)
+    return checked_store(found)
+
+
 def _imported(name: str, path: str) -> ModuleType:
     try:
         return importlib.import_module(name)
@@ -82,8 +91,18 @@ def runner_from(path: str) -> Runner:
     from ..runner.runner import Runner
 
     found = load(path)
-    if isinstance(found, Runner):
-        return found
+    return found if isinstance(found, Runner) else Runner(tasks=_classes(path, found))
+
+
+def classes_from(path: str) -> list[type[Task]]:
+    """Return the task classes that `module:object` names: a class, several, or all those of the module itself.
+
+    Errors: ArgumentError if it is none of these.
+    """
+    return _classes(path, load(path))
+
+
+def _classes(path: str, found: Any) -> list[Any]:
     if inspect.ismodule(found):
         own = [one for one in vars(found).values() if _is_task(one) and one.__module__ == found.__name__]
         classes: Any = [one for one in dict.fromkeys(own) if is_executable(one)]
@@ -100,7 +119,7 @@ def runner_from(path: str) -> Runner:
         raise ArgumentError(
             f"{path!r} is {found!r:.100}: name a Runner, a task class, a list of task classes, or a module of them"
         )
-    return Runner(tasks=classes)
+    return list(classes)
 
 
 def task_from(path: str, text: bytes | None, version: str | None = None) -> Task:

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .connection import HERE, Connection
+from .metrics import MetricsHost, MetricsPort, listening, told
 from .service import serve
 
 
@@ -20,6 +21,8 @@ def projector(
             help="Where the view is kept: sqlite:///path/to/file.sqlite3, or postgresql://user:password@host/database.",
         ),
     ],
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
     server: Connection = HERE,
 ) -> int:
     """Keep the view across jobs until SIGTERM or Ctrl-C.
@@ -31,9 +34,12 @@ def projector(
     from ..views.__main__ import spare_collections
     from ..views.run import run_projector
 
+    metrics = listening(metrics_port, metrics_host)
     spare_collections()
     return serve(
         "projector",
-        f"namespace {namespace} at {endpoint.shown}",
-        lambda stop, ready: run_projector(endpoint, namespace, store, stop=stop, on_ready=ready),
+        f"namespace {namespace} at {endpoint.shown}{told(metrics)}",
+        lambda stop, ready: run_projector(
+            endpoint, namespace, store, stop=stop, on_ready=ready, metrics=metrics
+        ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..client.client import Client
     from ..client.job import Job
+    from ..client.past import PastJob
 
 _LATEST = "latest"
 _FORMS = (
@@ -66,13 +68,23 @@ def job_of(client: Client, reference: str) -> Job:
     return client.jobs().find(id_of(client, reference))
 
 
-def id_of(client: Client, reference: str) -> str:
+def job_as_of(client: Client, reference: str, at: int | datetime | None) -> Job | PastJob:
+    """Return the job that is meant as it was at a moment; as it is for None. `latest` is the newest one of then.
+
+    Errors: as `job_of`; NotFoundError for a moment at which there was no such job.
+    """
+    if at is None:
+        return job_of(client, reference)
+    return client.jobs().find(id_of(client, reference, at), at=at)
+
+
+def id_of(client: Client, reference: str, at: int | datetime | None = None) -> str:
     """Return the id of the job that is meant; whether there is a job of that id is not looked at.
 
     Errors: ArgumentError for what names none; NotFoundError if no job is the latest of those meant.
     """
     if reference == _LATEST or reference.startswith(f"{_LATEST}:"):
-        return _latest(client, reference.partition(":")[2])
+        return _latest(client, reference.partition(":")[2], at)
     try:
         return str(UUID(reference))
     except ValueError:
@@ -101,10 +113,14 @@ def _is_job(text: str) -> bool:
     return True
 
 
-def _latest(client: Client, name: str) -> str:
-    found = client.jobs().rows(name=name or None, limit=1)
+def _latest(client: Client, name: str, at: int | datetime | None) -> str:
+    found = client.jobs().rows(name=name or None, limit=1, at=at)
     if not found:
         which = f"whose name contains {name!r}" if name else "in this log"
+        if at is not None:
+            from jobledger.projections.moments import Moment
+
+            raise NotFoundError(f"there was no job {which} at {Moment.of(at)}")
         raise NotFoundError(f"there is no job {which}: `jobledger job list` shows which there are")
     output.say(f"jobledger: the latest one is {found[0].name!r}, {found[0].id}")
     return found[0].id

@@ -95,6 +95,11 @@ class Selected:
         """As the client takes them; {} if none is given. Errors: ArgumentError naming the option."""
         from jobledger.core.lifecycle import JobState, TaskState
 
+        if self.since and self.until and self.since > self.until:
+            raise ArgumentError(
+                f"--since {self.since:%Y-%m-%dT%H:%M:%SZ} is after --until {self.until:%Y-%m-%dT%H:%M:%SZ}: no job is of "
+                "such a time. With lengths of time, --since takes the longer one"
+            )
         given = {
             "job_states": [JobState[_member(one)] for one in self.state or ()],
             "task_states": [TaskState[_member(one)] for one in self.task_state or ()],

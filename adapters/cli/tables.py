@@ -11,7 +11,8 @@ from rich.cells import cell_len, set_cell_size
 
 _GAP = "  "
 _BOLD = "1"
-_STATES = {
+#: how the names of states are coloured
+STATES = {
     "COMPLETED": "32",
     "COMPUTED": "32",
     "FAILED": "1;31",
@@ -78,16 +79,17 @@ def _cut(text: str, width: int) -> str:
 
 
 def _styled(text: str, style: str) -> str:
-    return f"\x1b[{style}m{text}\x1b[0m" if style and text and _coloured() else text
+    return f"\x1b[{style}m{text}\x1b[0m" if style and text and coloured() else text
 
 
 def _style(name: str, text: str) -> str:
-    return _STATES.get(text, "") if name == "state" else ""
+    return STATES.get(text, "") if name == "state" else ""
 
 
 def _title(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _coloured() -> bool:
+def coloured() -> bool:
+    """Whether there is a terminal that is to show colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,4 +1,4 @@
-"""Times as people type them: `90`, `15m`, `2h` and `2026-05-01T12:00`.
+"""Times as people type them: `90`, `15m`, `2h` and `2026-05-01T12:00`; and positions of the log.
 
 Each function is a converter for an option. Its error names the value and what could be written instead.
 """
@@ -15,6 +15,7 @@ from cyclopts import Parameter, Token
 
 _UNITS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _LENGTH = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|[smhdw]?)")
+_POSITION = re.compile(r"#?(\d+)", re.ASCII)
 _LONGEST = 100 * 365 * 86400  # seconds; what is longer is a typing error
 _LENGTHS = "seconds, or a number with a unit, such as 90s, 15m, 2h or 3d"
 _MOMENTS = "an ISO 8601 time such as 2026-05-01T12:00 (UTC unless it names a zone)"
@@ -30,6 +31,25 @@ def _seconds(kind: Any, tokens: Sequence[Token]) -> float:
 
 def _past(kind: Any, tokens: Sequence[Token]) -> datetime:
     return _moment(tokens[0].value, -1, "ago")
+
+
+def _point(kind: Any, tokens: Sequence[Token]) -> int | datetime:
+    return point_from(tokens[0].value)
+
+
+def point_from(text: str) -> int | datetime:
+    """Return the position of the log, or the time, that is meant. Errors: ValueError."""
+    text = text.strip()
+    position = _POSITION.fullmatch(text)
+    if position:
+        return int(position[1])
+    try:
+        return _moment(text, -1, "ago")
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is neither a position of the log, such as 4711 or #4711, nor a time: write {_MOMENTS}, or how long "
+            "ago: a number with a unit, such as 90s, 15m, 2h or 3d"
+        ) from None
 
 
 def _future(kind: Any, tokens: Sequence[Token]) -> datetime:
@@ -59,3 +79,13 @@ Seconds: TypeAlias = Annotated[float, Parameter(converter=_seconds, metavar="SEC
 Past: TypeAlias = Annotated[datetime, Parameter(converter=_past, metavar="TIME")]
 #: a moment; a length of time counts from now on
 Future: TypeAlias = Annotated[datetime, Parameter(converter=_future, metavar="TIME")]
+#: a position of the log, or a moment; a length of time, which needs a unit here, counts back from now
+At: TypeAlias = Annotated[int | datetime, Parameter(converter=_point, metavar="POSITION|TIME")]
+#: the same, for what is shown as it was then
+AsOf: TypeAlias = Annotated[
+    At | None,
+    Parameter(
+        name="--at",
+        help="As of a position of the log (4711 or #4711), a time, or so long ago (2h), instead of now.",
+    ),
+]

@@ -27,6 +27,8 @@ ClusterOrSlug: TypeAlias = Cluster | str
 
 #: no time: what a command carries where none was given
 NO_GRACE = -1
+#: characters of a reason
+MAX_REASON = 4096
 #: what a point in time may be given as
 A_MOMENT = "an aware datetime, seconds or a timedelta"
 
@@ -96,7 +98,7 @@ def job_or_task(given: Any) -> Target:
 
 def reason(given: Any) -> str:
     """Return a reason, which may be empty. Errors: ArgumentError."""
-    return checked_text("reason", given, limit=4096, example="reason='wrong input'", blank=True)
+    return checked_text("reason", given, limit=MAX_REASON, example="reason='wrong input'", blank=True)
 
 
 def seconds(argument: str, given: Any) -> float:
@@ -137,6 +139,13 @@ def flag(argument: str, given: Any) -> bool:
     if not isinstance(given, bool):
         raise ArgumentError(f"{argument}={given!r:.100} is neither True nor False: pass one of them")
     return given
+
+
+def on_failure(given: Any) -> str:
+    """Return what a failure does to a job. Errors: ArgumentError for anything else."""
+    if given not in ("halt", "continue"):
+        raise ArgumentError(f"on_failure={given!r:.100} is neither 'halt' nor 'continue': pass one of them")
+    return str(given)
 
 
 def states(given: Any) -> frozenset[JobState]:

@@ -11,8 +11,10 @@ from jobledger.core.clusters import DEFAULT_CLUSTER
 from ..portal import shared_portal
 from . import arguments
 from .arguments import ClusterOrSlug
+from .auditing import AsyncAuditClient, AuditClient
 from .clusters import AsyncClusterClient, ClusterClient, require
 from .connecting import PATIENCE, URL_VARIABLE, Connected
+from .feed import AsyncFeedClient, FeedClient
 from .jobs import AsyncJobClient, JobClient
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ class Client(Connected):
             commas), that runs already, and on it the engine of `namespace`. The other arguments are how to log in.
             `Client(data_folder=…)` uses the embedded server of that folder.
             `name` labels the connection in the server's own listings.
+            `encrypt` seals every job that is submitted, unless `submit(…, encrypt=False)` says otherwise: inputs, results
+            and error texts are encrypted with a key for each job, which is destroyed when the job is deleted. `keys` keeps
+            the keys (a `jobledger.sealing.KeyStore`; None: a bucket on the NATS server).
     Units:  `patience` is how many seconds a request outlasts a server that is away before it raises.
     Errors: ArgumentError at once for arguments that cannot be used. A server that does not answer shows in the first
             request: ServerUnavailable, or ServerUnsuitable if it is too old or has no JetStream.
@@ -58,6 +63,22 @@ class Client(Connected):
         ['default']
         """
         return ClusterClient(self._session)
+
+    def feed(self) -> FeedClient:
+        """Return what turns the feed on, and says how it stands.
+
+        >>> client.feed().status().stream
+        'jobledger-default-feed'
+        """
+        return FeedClient(self._session)
+
+    def audit(self) -> AuditClient:
+        """Return what exports and verifies the log.
+
+        >>> client.audit().verify().ok
+        True
+        """
+        return AuditClient(self._session)
 
     def runner(
         self,
@@ -144,6 +165,28 @@ class AsyncClient(Connected):
         """
         return AsyncClusterClient(self._session)
 
+    def feed(self) -> AsyncFeedClient:
+        """Return what turns the feed on, and says how it stands.
+
+        >>> async def stream() -> str:
+        ...     async with AsyncClient() as client:
+        ...         return (await client.feed().status()).stream
+        >>> asyncio.run(stream())
+        'jobledger-default-feed'
+        """
+        return AsyncFeedClient(self._session)
+
+    def audit(self) -> AsyncAuditClient:
+        """Return what exports and verifies the log.
+
+        >>> async def sound() -> bool:
+        ...     async with AsyncClient() as client:
+        ...         return (await client.audit().verify()).ok
+        >>> asyncio.run(sound())
+        True
+        """
+        return AsyncAuditClient(self._session)
+
     def runner(
         self,
         cluster: ClusterOrSlug | None = None,
@@ -211,4 +254,5 @@ def _runner(
         cache=cache,
         context=context,
         concurrency=concurrency,
+        keyring=session.keyring,
     )

@@ -22,15 +22,17 @@ from jobledger.core.clusters import (
     decide,
     slug_of,
 )
-from jobledger.core.errors import ArgumentError, ServerUnavailable
+from jobledger.core.errors import ArgumentError, NotFoundError, ServerUnavailable
 from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.projections.clusters import Cluster, ClusterEntry, cluster_of
+from jobledger.projections.moments import Moment
 from jobledger.projections.utc import utc
 
 from .arguments import ClusterOrSlug, cluster_name, flag
 from .facade import awaited, blocking, same
 from .finding import find as find_job
 from .ids import whoami
+from .past import At, moment_of
 from .session import Session
 
 if TYPE_CHECKING:
@@ -58,25 +60,33 @@ async def create(session: Session, name: str, description: str = "", slug: str |
     return await _change(session, chosen, command)
 
 
-async def find(session: Session, cluster_or_slug: ClusterOrSlug) -> Cluster:
-    """Return the cluster of this slug, read afresh.
+async def find(session: Session, cluster_or_slug: ClusterOrSlug, *, at: At | None = None) -> Cluster:
+    """Return the cluster of this slug, read afresh; with `at`, as it was at a moment of the past.
 
-    Errors: NotFoundError, with what there is instead; ArgumentError for what is no slug.
+    Shape:  `at` is a position of the log, which means the time at which what is there was written, or an aware time.
+    Errors: NotFoundError, with what there is instead; ArgumentError for what is no slug, and no moment (see `job.at`).
 
     >>> client.clusters().find("default").deletable
     False
+    >>> pool = client.clusters().create("pool")
+    >>> renamed = client.clusters().update(pool, name="GPU pool")
+    >>> client.clusters().find(pool, at=pool.created_at).display_name
+    'pool'
     """
     slug = cluster_name(cluster_or_slug)
-    return cluster_of((await _directory(session)).require(slug))
+    directory = await _directory(session, at)
+    if at is not None and not directory.state(slug).exists:
+        raise NotFoundError(f"there was no cluster {slug!r} at {Moment.of(at)}")
+    return cluster_of(directory.require(slug))
 
 
-async def find_all(session: Session) -> list[Cluster]:
-    """Return all clusters, by slug: at least the default one.
+async def find_all(session: Session, *, at: At | None = None) -> list[Cluster]:
+    """Return all clusters, by slug: at least the default one. Shape and errors: as `find`.
 
     >>> "default" in [cluster.slug for cluster in client.clusters().all()]
     True
     """
-    return [cluster_of(state) for state in (await _directory(session)).existing]
+    return [cluster_of(state) for state in (await _directory(session, at)).existing]
 
 
 async def update(
@@ -119,9 +129,12 @@ async def delete(session: Session, cluster_or_slug: ClusterOrSlug, *, force: boo
     await _change(session, slug, DeleteCluster())
 
 
-async def history(session: Session, cluster_or_slug: ClusterOrSlug) -> list[ClusterEntry]:
+async def history(
+    session: Session, cluster_or_slug: ClusterOrSlug, *, at: At | None = None
+) -> list[ClusterEntry]:
     """Return what happened to a cluster, also to a deleted one: who changed what, and when. The oldest first.
 
+    Shape:  with `at`, only what had happened by then; see `find`.
     Errors: NotFoundError if there never was one; ArgumentError.
 
     >>> pool = client.clusters().create("pool")
@@ -132,7 +145,7 @@ async def history(session: Session, cluster_or_slug: ClusterOrSlug) -> list[Clus
     2...Z  renamed to 'GPU pool', by ...
     """
     slug = cluster_name(cluster_or_slug)
-    directory = await _directory(session)
+    directory = await _directory(session, at)
     changes = directory.history(slug)
     if not changes:
         directory.require(slug)
@@ -199,10 +212,14 @@ async def require(session: Session, slug: str) -> None:
     await (await session.link()).clusters.check(slug, session.patience)
 
 
-async def _directory(session: Session) -> ClusterDirectory:
+async def _directory(session: Session, at: At | None = None) -> ClusterDirectory:
+    moment = None if at is None else moment_of(session, at)
     directory = (await session.link()).clusters
     await directory.refresh(session.patience)
-    return directory
+    if moment is None:
+        return directory
+    time = moment.time if moment.position is None else await session.written_at(moment.position)
+    return directory.at(time or 0)
 
 
 async def _change(session: Session, slug: str, command: ClusterCommand) -> Cluster:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from os import PathLike, fspath
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jobledger.core.errors import ArgumentError
 
@@ -13,7 +13,10 @@ from ..embedded.folder import DataFolder
 from ..nats.endpoint import Endpoint
 from ..nats.names import DEFAULT_NAMESPACE, Names
 from . import arguments
-from .session import Session
+from .session import Sealing, Session
+
+if TYPE_CHECKING:
+    from ..sealing.keys import KeyStore
 
 URL_VARIABLE = "JOBLEDGER_URL"
 PATIENCE = 30.0  # seconds
@@ -38,6 +41,8 @@ class Connected:
         tls_key: str | PathLike[str] | None = None,
         tls_hostname: str | None = None,
         patience: float = PATIENCE,
+        encrypt: bool = False,
+        keys: KeyStore | None = None,
     ) -> None:
         login = {
             "user": user,
@@ -56,10 +61,13 @@ class Connected:
         )
         self._names = _names(namespace)
         self._patience = arguments.seconds("patience", patience)
+        self._sealing = Sealing(arguments.flag("encrypt", encrypt), None if keys is None else _checked(keys))
         self._session = self._new_session()
 
     def _new_session(self) -> Session:
-        return Session(self._resolve, self._names, name=self._label, patience=self._patience)
+        return Session(
+            self._resolve, self._names, name=self._label, patience=self._patience, sealing=self._sealing
+        )
 
     def __repr__(self) -> str:
         namespace = self._names.namespace
@@ -71,6 +79,12 @@ class Connected:
             f"{'an' if type(self).__name__[0] in 'AEIO' else 'a'} {type(self).__name__} holds a connection and cannot "
             "be copied: make another one with the same arguments"
         )
+
+
+def _checked(keys: KeyStore) -> KeyStore:
+    from ..sealing.keys import checked_store
+
+    return checked_store(keys)
 
 
 def _server(url: Any, data_folder: Any, login: dict[str, Any]) -> tuple[str, Callable[[], Endpoint]]:

@@ -101,7 +101,34 @@ def awaited_iteration(
     return _shown(method, op, _annotation(op))
 
 
-# -- operations on one job, which return the job ------------------------------------------------------------------
+# -- operations on one job ----------------------------------------------------------------------------------------
+
+
+def blocking_of_job(
+    op: Callable[Concatenate[Reading, P], Coroutine[Any, Any, R]], made: Callable[[R], T]
+) -> Callable[Concatenate[HasReading, P], T]:
+    """Return `op` as a method of a job that blocks and returns what `made` makes of the result."""
+
+    @functools.wraps(op)
+    def method(self: HasReading, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return made(shared_portal().run(op(self._reading, *args, **kwargs)))
+
+    return _shown(method, op, _returned(op, made))
+
+
+def awaited_of_job(
+    op: Callable[Concatenate[Reading, P], Coroutine[Any, Any, R]], made: Callable[[R], T]
+) -> Callable[Concatenate[HasReading, P], Coroutine[Any, Any, T]]:
+    """Return `op` as a method of a job to be awaited, which returns what `made` makes of the result."""
+
+    @functools.wraps(op)
+    async def method(self: HasReading, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return made(await op(self._reading, *args, **kwargs))
+
+    return _shown(method, op, _returned(op, made))
+
+
+# -- the same, which return the job ------------------------------------------------------------------
 
 
 def blocking_on_job(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from uuid import UUID
 
 from jobledger.core.errors import JobLedgerError
+from jobledger.core.events import Origin
 from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.core.options import OnFailure
 from jobledger.projections.job_view import JobError, JobView
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 
 class JobFacts(ABC):
-    """A job by its id, and what is known of it. Two are equal if their ids are."""
+    """A job by its id, and what is known of it."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -76,6 +77,17 @@ class JobFacts(ABC):
         return self._look(lambda view: view.info)
 
     @property
+    def origin(self) -> Origin | None:
+        """The point of another job's history it was forked from: `job`, `position`, `version` and the `digest` of the
+        commit there. None for a job that begins at its beginning.
+
+        >>> fork = client.jobs().fork(job)
+        >>> fork.origin.job == str(job.id), job.origin is None
+        (True, True)
+        """
+        return self._look(lambda view: view.origin)
+
+    @property
     def deadline(self) -> datetime | None:
         """When it fails if it is not over by then (aware UTC); None for never.
 
@@ -102,6 +114,15 @@ class JobFacts(ABC):
         False
         """
         return self._look(lambda view: view.force)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether its inputs, results and errors are encrypted, with a key that is destroyed when it is deleted.
+
+        >>> job.sealed, client.jobs().submit("greetings", Greet("world"), encrypt=True).sealed
+        (False, True)
+        """
+        return self._look(lambda view: view.sealed)
 
     # -- where it stands --------------------------------------------------------------------------------------------
 
@@ -273,12 +294,15 @@ class JobFacts(ABC):
     # -- as an object -----------------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
-        return (
-            self._reading.job_id == other._reading.job_id if isinstance(other, JobFacts) else NotImplemented
-        )
+        return self._identity == other._identity if isinstance(other, JobFacts) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._reading.job_id)
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> object:
+        """What is the same of two that are equal."""
+        return self._reading.job_id
 
     def __repr__(self) -> str:
         state = self._reading.view.state

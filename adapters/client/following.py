@@ -172,18 +172,17 @@ class _TimeLeft:
 
     def out(self) -> NoReturn:
         view, name = self._reading.view, self._reading.name
-        raise TimeoutError(
-            f"{_told(view, name)} after {self._timeout:g} s. It goes on: wait again, or cancel it"
-        ) from None
+        told = _told(view, name, f"after {self._timeout:g} s")
+        raise TimeoutError(f"{told}. It goes on: wait again, or cancel it") from None
 
 
-def _told(view: JobView, name: str | None) -> str:
+def _told(view: JobView, name: str | None, when: str) -> str:
     """Say where an unsettled job stands, and what it waits for where nothing runs."""
     job = view.job
     if view.state is None:
-        return f"the state of job {job.id} could not be read: no answer from the server"
+        return f"the state of job {job.id} could not be read {when}: no answer from the server"
     counts = ", ".join(f"{count} {state.name}" for state, count in view.tasks_by_state.items() if count)
-    text = f"job {name!r} ({job.id}) is not settled: {view.state.name} with tasks {counts}"
+    text = f"job {name!r} ({job.id}) is not settled {when}: {view.state.name} with tasks {counts}"
     if not job.counts[TaskState.RUNNING.value]:
         ready = next((task for task in view.tasks.filter(state=TaskState.QUEUED) if task.ready), None)
         if ready is not None:

@@ -87,6 +87,7 @@ async def retry(session: Session, job_or_task: JobOrTask, deadline: When | None 
 async def delete(session: Session, job_or_id: JobOrId, force: bool = False, reason: str = "") -> None:
     """Delete a settled job: nobody is shown it any more. Its history stays in the log.
 
+    If it is sealed, its key is destroyed before this returns: nobody can read its inputs, results and errors any more.
     `force=True` also deletes a job that is not settled: it is canceled, and what its running tasks report is refused.
     Errors: JobNotDeletable (an ArgumentError) for a job that is not settled, saying why; NotFoundError, also for a job
             that was deleted before; ArgumentError.
@@ -101,6 +102,7 @@ async def delete(session: Session, job_or_id: JobOrId, force: bool = False, reas
     arguments.flag("force", force)
     arguments.reason(reason)
     done = await do(session, DeleteJob(job_id, new_id().hex, whoami(), reason, force))
+    session.keyring.forget(job_id)
     _expect(job_or_id, done)
 
 

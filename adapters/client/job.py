@@ -9,9 +9,18 @@ from jobledger.projections.history import History
 from jobledger.projections.job_view import JobView
 
 from ..portal import shared_portal
-from . import following
-from .facade import awaited_each, awaited_on_job, blocking_each, blocking_on_job
+from . import following, past, replays
+from .facade import (
+    awaited_each,
+    awaited_of_job,
+    awaited_on_job,
+    blocking_each,
+    blocking_of_job,
+    blocking_on_job,
+    same,
+)
 from .facts import JobFacts
+from .past import PastJob
 
 T = TypeVar("T")
 
@@ -36,6 +45,8 @@ class Job(JobFacts):
     wait = blocking_on_job(following.wait)
     watch = blocking_each(following.watch)
     refresh = blocking_on_job(following.refresh)
+    at = blocking_of_job(past.past, PastJob)
+    replay = blocking_of_job(replays.replay, same)
 
     @property
     def history(self) -> History:
@@ -93,6 +104,8 @@ class AsyncJob(JobFacts):
     wait = awaited_on_job(following.wait)
     watch = awaited_each(following.watch)
     refresh = awaited_on_job(following.refresh)
+    at = awaited_of_job(past.past, PastJob)
+    replay = awaited_of_job(replays.replay, same)
 
     async def history(self) -> History:
         """Return everything that happened to it, in order, read from the log as a whole. As `Job.history`.

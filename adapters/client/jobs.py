@@ -5,20 +5,29 @@ The operations themselves are in the modules that are listed here.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
 from . import (
     bulk,
+    comparing,
     drawing,
     finding,
+    forking,
     intervening,
     log_feed,
     queries,
+    replays,
     submitting,
     subscribing,
     telemetry,
     viewing,
+    what_if,
 )
 from .facade import awaited, awaited_iteration, blocking, blocking_iteration, same
+from .finds import Finds
 from .job import AsyncJob, Job
+from .past import PastJob, PastReading
 from .pictures import Picture
 from .reading import Reading, read_first
 from .session import Session
@@ -34,23 +43,31 @@ class _Operations:
         return f"<{type(self).__name__} of namespace {self._session.names.namespace!r}>"
 
 
-def _jobs(readings: list[Reading]) -> list[Job]:
-    return [Job(reading) for reading in readings]
+def _found(reading: Reading) -> Job | PastJob:
+    return PastJob(reading) if isinstance(reading, PastReading) else Job(reading)
+
+
+def _jobs(readings: list[Reading]) -> list[Job | PastJob]:
+    return [_found(reading) for reading in readings]
 
 
 def _job(reading: Reading | None) -> Job | None:
     return None if reading is None else Job(reading)
 
 
-def _async_jobs(readings: list[Reading]) -> list[AsyncJob]:
-    return [AsyncJob(reading) for reading in readings]
+def _async_found(reading: Reading) -> AsyncJob | PastJob:
+    return PastJob(reading) if isinstance(reading, PastReading) else AsyncJob(reading)
+
+
+def _async_jobs(readings: list[Reading]) -> list[AsyncJob | PastJob]:
+    return [_async_found(reading) for reading in readings]
 
 
 def _async_job(reading: Reading | None) -> AsyncJob | None:
     return None if reading is None else AsyncJob(reading)
 
 
-class JobClient(_Operations):
+class JobClient(_Operations, Finds[Job, PastJob, list[Job], list[PastJob]]):
     """What can be done with jobs; from `client.jobs()`. May be used from several threads.
 
     Errors of every method: ServerUnavailable if no server or no engine answers, ServerUnsuitable if the server cannot
@@ -63,8 +80,13 @@ class JobClient(_Operations):
     """
 
     submit = blocking(submitting.submit, Job)
-    find = blocking(finding.find, Job)
-    query = blocking(queries.query, _jobs)
+    fork = blocking(forking.fork, Job)
+    diff = blocking(comparing.diff, same)
+    what_if = blocking(what_if.fold_again, same)
+    if not TYPE_CHECKING:  # see `Finds`
+        find = blocking(finding.find, _found)
+        query = blocking(queries.query, _jobs)
+    replay = blocking(replays.replay_of, same)
     rows = blocking(queries.rows, same)
     count = blocking(queries.count, same)
     latest = blocking(queries.latest, _job)
@@ -87,7 +109,15 @@ class JobClient(_Operations):
     limit_telemetry = blocking(telemetry.limit_telemetry, same)
 
 
-class AsyncJobClient(_Operations):
+class AsyncJobClient(
+    _Operations,
+    Finds[
+        Coroutine[Any, Any, AsyncJob],
+        Coroutine[Any, Any, PastJob],
+        Coroutine[Any, Any, list[AsyncJob]],
+        Coroutine[Any, Any, list[PastJob]],
+    ],
+):
     """What can be done with jobs; from `client.jobs()` of an `AsyncClient`. Every method is awaited, on one event loop.
 
     Methods and errors are those of `JobClient`; their jobs are `AsyncJob`s.
@@ -103,8 +133,13 @@ class AsyncJobClient(_Operations):
     """
 
     submit = awaited(read_first(submitting.submit), AsyncJob)
-    find = awaited(finding.find, AsyncJob)
-    query = awaited(read_first(queries.query), _async_jobs)
+    fork = awaited(read_first(forking.fork), AsyncJob)
+    diff = awaited(comparing.diff, same)
+    what_if = awaited(what_if.fold_again, same)
+    if not TYPE_CHECKING:
+        find = awaited(finding.find, _async_found)
+        query = awaited(read_first(queries.query), _async_jobs)
+    replay = awaited(replays.replay_of, same)
     rows = awaited(queries.rows, same)
     count = awaited(queries.count, same)
     latest = awaited(read_first(queries.latest), _async_job)

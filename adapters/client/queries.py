@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Unpack
 
 import msgspec
 
-from jobledger.core.errors import ArgumentError
+from jobledger.core.errors import ArgumentError, ServerUnsuitable
 from jobledger.projections.jobs import JobFilter, JobRow
+from jobledger.projections.moments import Moment
 
+from .past import At, PastReading, moment_of
 from .reading import Reading
 from .selection import Extent, Selection, TaskKind, job_filter, task_name
 from .viewing import ask_view
@@ -32,6 +34,7 @@ async def query(
     temporal_extent: Extent | None = None,
     *,
     limit: int | None = None,
+    at: At | None = None,
     **selection: Unpack[Selection],
 ) -> list[Reading]:
     """Return the jobs that are meant, the newest first; all jobs, if nothing is said about them.
@@ -44,14 +47,20 @@ async def query(
             tasks does; `name` is a part of the name, in upper or lower case; `clusters` are those at least one task is
             for; `labels` is a dictionary of the values, or lists of them, that labels have; `tasks` are classes or
             names of tasks they have. All must hold; of the values in one list, any.
-            `limit` is how many jobs are returned at most; None: all of them.
+            `limit` is how many jobs are returned at most; None: all of them. `at` is a position of the log, or an aware
+            time: then all that is said holds for that moment of the past, and `PastJob`s are returned.
     Errors: ArgumentError; ServerUnavailable, also if no projector answers, or its view is too far behind.
 
     >>> job = client.jobs().submit("greetings", Greet("world"), labels={"team": "blue"})
     >>> client.jobs().query(name="GREET", labels={"team": "blue"}, limit=1) == [job]
     True
+    >>> client.jobs().query(name="greet", labels={"team": "blue"}, limit=1, at=job.submitted_at)
+    [<PastJob 'greetings' ... at 2...Z>]
     """
-    found = await rows(session, temporal_extent, limit=limit, **selection)
+    found = await rows(session, temporal_extent, limit=limit, at=at, **selection)
+    if at is not None:
+        moment = moment_of(session, at)
+        return [PastReading(session, row.id, moment, name=row.name, at_least=row.version) for row in found]
     return [Reading(session, row.id, name=row.name, at_least=row.version) for row in found]
 
 
@@ -60,6 +69,7 @@ async def rows(
     temporal_extent: Extent | None = None,
     *,
     limit: int | None = None,
+    at: At | None = None,
     **selection: Unpack[Selection],
 ) -> list[JobRow]:
     """Return the jobs that are meant as rows: what the view knew of each at one moment, without reading any of them.
@@ -72,11 +82,13 @@ async def rows(
     ['SUBMITTED']
     """
     _check_limit(limit)
+    moment = None if at is None else moment_of(session, at)
     wanted = job_filter(temporal_extent, selection)
     found: list[JobRow] = []
     behind: int | None = None
     while limit is None or len(found) < limit:
-        part = await page(session, wanted, behind=behind, limit=PAGE if limit is None else limit - len(found))
+        size = PAGE if limit is None else limit - len(found)
+        part = await page(session, wanted, behind=behind, limit=size, at=moment)
         found += part.rows
         behind = part.next
         if behind is None:
@@ -84,7 +96,14 @@ async def rows(
     return found
 
 
-async def page(session: Session, wanted: JobFilter, *, behind: int | None = None, limit: int = PAGE) -> Page:
+async def page(
+    session: Session,
+    wanted: JobFilter,
+    *,
+    behind: int | None = None,
+    limit: int = PAGE,
+    at: Moment | None = None,
+) -> Page:
     """Return the newest jobs of a filter, those behind a place where one is given, `limit` or fewer.
 
     Errors: ServerUnavailable.
@@ -92,14 +111,19 @@ async def page(session: Session, wanted: JobFilter, *, behind: int | None = None
     from ..views.protocol import FindJobs, JobPage
 
     answer = await ask_view(
-        session, lambda wait: FindJobs(wanted, behind, min(limit, PAGE), session.seen, wait), JobPage
+        session, lambda wait: FindJobs(wanted, behind, min(limit, PAGE), session.seen, wait, at), JobPage
     )
+    _check_moment(at, answer.at)
     session.seen = max(session.seen, answer.position)
     return Page(answer.rows, answer.rows[-1].place if answer.more and answer.rows else None)
 
 
 async def count(
-    session: Session, temporal_extent: Extent | None = None, **selection: Unpack[Selection]
+    session: Session,
+    temporal_extent: Extent | None = None,
+    *,
+    at: At | None = None,
+    **selection: Unpack[Selection],
 ) -> int:
     """Return how many jobs are meant. Shape and errors: as `query`.
 
@@ -109,8 +133,10 @@ async def count(
     """
     from ..views.protocol import CountJobs, JobCount
 
+    moment = None if at is None else moment_of(session, at)
     wanted = job_filter(temporal_extent, selection)
-    answer = await ask_view(session, lambda wait: CountJobs(wanted, session.seen, wait), JobCount)
+    answer = await ask_view(session, lambda wait: CountJobs(wanted, session.seen, wait, moment), JobCount)
+    _check_moment(moment, answer.at)
     return answer.count
 
 
@@ -126,6 +152,14 @@ async def latest(session: Session, task: TaskKind) -> Reading | None:
     """
     found = await query(session, tasks=task_name(task), limit=1)
     return found[0] if found else None
+
+
+def _check_moment(asked: Moment | None, answered: Moment | None) -> None:
+    if asked != answered:
+        raise ServerUnsuitable(
+            f"the projector of this namespace answers as of now where it was asked as of {asked}: it is older than this "
+            "client. Start it with the version of jobledger that is installed here"
+        )
 
 
 def _check_limit(limit: object) -> None:

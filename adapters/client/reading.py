@@ -9,11 +9,11 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from jobledger.core.errors import NotFoundError, ServerUnavailable
-from jobledger.core.events import JobDeleted
 from jobledger.core.lifecycle import JobState
 from jobledger.projections.history import History
 from jobledger.projections.job_view import JobView
 
+from .opening import opener_of
 from .requests import not_found
 from .results import read_value
 
@@ -25,8 +25,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 F = TypeVar("F", bound="Reading | list[Reading] | None")
 
-_REPLICA_LAG = 5.0  # seconds in which a replica must have what the engine has acknowledged
-_PAUSE = 0.02
+REPLICA_LAG = 5.0  # seconds in which a replica must have what the engine has acknowledged
+PAUSE = 0.02
 _AT_ONCE = 64  # jobs of a list that are read at a time
 
 
@@ -42,11 +42,17 @@ class Reading:
         self.name = name  #: None until read
         self.view = self._empty()
         self._last: StoredCommit | None = None
-        self._at_least = at_least
+        self.at_least = at_least  #: the version that it is known to have
+
+    @property
+    def last_read(self) -> tuple[int, int, bytes]:
+        """Position, version and digest of the last commit that was read. There is one."""
+        assert self._last is not None
+        return self._last.position, self._last.version, self._last.digest
 
     def expect(self, version: int) -> None:
         """The engine said that the job has this version: whoever reads now must see it."""
-        self._at_least = max(self._at_least, version)
+        self.at_least = max(self.at_least, version)
 
     async def refresh(self, *, patience: float | None = None) -> JobView:
         """Read what is new and return the view.
@@ -54,10 +60,12 @@ class Reading:
         Errors: NotFoundError, also for a job that was deleted; DamagedLog; ServerUnavailable when the server stays
                 away.
         """
-        late = time.monotonic() + _REPLICA_LAG
+        late = time.monotonic() + REPLICA_LAG
         while True:
             last, view = self._last, self.view
             commits = await self.session.read(self.job_id, last, patience=patience)
+            if last is None:
+                view.open_with(await opener_of(self.session, self.job_id, commits))
             try:
                 for stored in commits:
                     if view.apply(stored.position, stored.version, stored.commit):
@@ -66,19 +74,19 @@ class Reading:
             except Exception:
                 self.view, self._last = self._empty(), None
                 raise
-            if view.version and view.version >= self._at_least:
+            if view.version and view.version >= self.at_least:
+                if view.state is None:  # what a fork is to begin with, and no fork yet
+                    raise not_found(self.job_id)
                 self.name = view.job.name
                 if view.state is JobState.DELETED:
+                    self.session.keyring.forget(self.job_id)
                     raise self._deleted()
                 return view
-            if not self._at_least:
+            if not self.at_least:
                 raise not_found(self.job_id)
             if time.monotonic() > late:
-                raise ServerUnavailable(
-                    f"job {self.job_id} is at version {self._at_least}, but the log shows version {view.version} "
-                    f"after {_REPLICA_LAG:g} s: is a replica of the stream {self.session.names.log_stream} cut off?"
-                )
-            await asyncio.sleep(_PAUSE)  # a replica that lags behind answered
+                raise self._behind(view.version)
+            await asyncio.sleep(PAUSE)  # a replica that lags behind answered
 
     async def look(self, at: Callable[[JobView], T]) -> T:
         """Return something of the up-to-date view, read between two commits."""
@@ -88,24 +96,35 @@ class Reading:
         """Return the job's events from its first."""
         commits = await self.session.read(self.job_id)
         view = await self.refresh()
-        return History(commits, lambda number: view.job.spec_of(number).name)
+        return History(commits, lambda number: view.job.spec_of(number).name, view.opener)
 
     async def result(self) -> Any:
         """Return what the root task returned, as JSON data; a list of what each returned where there are several."""
         roots = (await self.refresh()).roots
-        results = [await read_value(self.session, task.value, whose=f"task {task.id}") for task in roots]
+        results = [
+            await read_value(self.session, task.value, whose=f"task {task.id}", opened=task.opened)
+            for task in roots
+        ]
         return results[0] if len(results) == 1 else results
 
     def _empty(self) -> JobView:
         return _FollowedView(self.session, self.job_id)
 
+    def _behind(self, version: int) -> ServerUnavailable:
+        return ServerUnavailable(
+            f"job {self.job_id} is at version {self.at_least}, but the log shows version {version} "
+            f"after {REPLICA_LAG:g} s: is a replica of the stream {self.session.names.log_stream} cut off?"
+        )
+
     def _deleted(self) -> NotFoundError:
         view = self.view
-        events = self._last.commit.events if self._last is not None else []
-        by, reason = next(((one.by, one.reason) for one in events if isinstance(one, JobDeleted)), ("", ""))
+        by, reason = ("", "") if view.deleted is None else (view.deleted.by, view.deleted.reason)
+        key = "; its key was destroyed" if view.job.erased else ""
+        if view.job.erasing:
+            key = "; its key is being destroyed"
         return NotFoundError(
             f"job {view.job.name!r} ({view.job.id}) was deleted at {view.updated_at:%Y-%m-%d %H:%M:%S} UTC"
-            f"{f' by {by}' if by else ''}{f': {reason}' if reason else ''}. Its history stays in the log"
+            f"{f' by {by}' if by else ''}{f': {reason}' if reason else ''}. Its history stays in the log{key}"
         )
 
 

@@ -9,6 +9,7 @@ from jobledger.core.errors import (
     JobLedgerError,
     JobNotDeletable,
     JobNotRetryable,
+    KeyUnavailable,
     NotFoundError,
 )
 
@@ -50,6 +51,7 @@ _ERRORS: dict[str, type[JobLedgerError]] = {
     "not_deletable": JobNotDeletable,
     "unknown_task": NotFoundError,
     "conflict": ArgumentError,
+    "key_unavailable": KeyUnavailable,
     "invalid": ArgumentError,
 }
 

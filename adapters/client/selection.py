@@ -76,11 +76,19 @@ def _within(wanted: JobFilter, extent: Any) -> JobFilter:
         )
     ids = [_uuid(end) for end in extent]
     if all(ids):
+        _check_order(extent, *ids)
         return replace(wanted, first_id=ids[0], last_id=ids[1])
     if any(ids):
         raise ArgumentError(f"temporal_extent={extent!r:.100} mixes an id and a time: pass two of a kind")
     since, before = (None if end is None else _moment("temporal_extent", end) for end in extent)
+    _check_order(extent, since, before)
     return replace(wanted, since=since, before=before)
+
+
+def _check_order(extent: Any, first: Any, last: Any) -> None:
+    if first is not None and last is not None and first > last:
+        shown = ", ".join(map(str, extent))
+        raise ArgumentError(f"temporal_extent=({shown}) ends before it begins: pass the earlier end first")
 
 
 def _uuid(given: Any) -> str | None:

@@ -11,7 +11,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobledger.core.errors import JobLedgerError, ServerUnavailable
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..nats.log import StoredCommit
     from ..nats.names import Names
     from ..protocol import Answer, CommandRequest
+    from ..sealing.keys import Keyring, KeyStore
     from .live import LiveCards
 
 REQUEST_TIMEOUT = 5.0  # seconds for one try of a command, which is sent again after that
@@ -36,6 +38,16 @@ _PAUSE = 0.05  # seconds between two readings of a log that cannot be read just 
 _inherited: list[Link] = []
 
 
+class Sealing(NamedTuple):
+    """What a client does about encryption."""
+
+    encrypt: bool = False  #: jobs are sealed unless their submission says otherwise
+    keys: KeyStore | None = None  #: takes and has their keys; None: the NATS server
+
+
+NOT_SEALING = Sealing()
+
+
 class Session:
     """One connection to one namespace, on the loop of whoever awaits first.
 
@@ -45,8 +57,17 @@ class Session:
 
     has_objects = True  #: there is an object store for what is large; without one, it travels in messages
 
-    def __init__(self, resolve: Callable[[], Endpoint], names: Names, *, name: str, patience: float) -> None:
+    def __init__(
+        self,
+        resolve: Callable[[], Endpoint],
+        names: Names,
+        *,
+        name: str,
+        patience: float,
+        sealing: Sealing = NOT_SEALING,
+    ) -> None:
         self.names = names
+        self.sealing = sealing
         self.patience = patience
         self.seen = (
             0  #: the highest position of the log this client was told of: no view it reads may be older
@@ -174,6 +195,18 @@ class Session:
         # Any question does that. Its answer does not matter: where no engine serves, the log can be read all the same.
         await self.ask(FollowJob(_NO_JOB, wait=0.0), timeout=_QUESTION, patience=_REVIVE)
 
+    async def written_at(self, position: int) -> int:
+        """Return when the commit at a position of the log was decided, in µs; 0 if that cannot be read.
+
+        Errors: ArgumentError for a position beyond the end of the log; ServerUnavailable.
+        """
+        from ..nats.moments import written_at
+
+        link = await self.link()
+        return await link.work(
+            lambda client: written_at(client, self.names, position), patience=self.patience
+        )
+
     def fetch(self, name: str) -> bytes:
         """Return the bytes of an object to a caller that blocks, on any thread but that of the session's event loop.
 
@@ -199,6 +232,15 @@ class Session:
 
         link = await self.link()
         return await link.work(lambda client: objects.get(client, self.names, name), patience=self.patience)
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The keys of sealed jobs."""
+        from ..sealing.keys import Keyring
+        from ..sealing.nats_keys import keys_over
+
+        own = [] if self.sealing.keys is None else [self.sealing.keys]
+        return Keyring([*own, keys_over(self.link, self.patience)])
 
     async def max_payload(self) -> int:
         """Return the largest message the server takes, in bytes."""

@@ -11,7 +11,7 @@ from jobledger.core.commands import SubmitJob
 from jobledger.core.errors import ArgumentError
 from jobledger.core.events import JobOptions
 from jobledger.core.options import PolicyOptions, checked_retries, policy_of, spec_policy
-from jobledger.core.submission import NewTask, TaskSpec, columns
+from jobledger.core.submission import NewTask, Submission, TaskSpec, columns
 from jobledger.core.task import InputError, Task, encode_input, identifier_of
 
 from .arguments import ClusterOrSlug, When, checked_text, cluster_name, flag, moment
@@ -51,7 +51,6 @@ def submit_command(
     """
     tasks = _root_tasks(root_task_or_tasks)
     clusters = _clusters(cluster, len(tasks))
-    name = checked_text("name", name, limit=MAX_NAME, example="submit('nightly build', …)")
     asked = policy or {}
     now = time.time_ns() // 1000 if now is None else now
     retries = checked_retries(max_retries)
@@ -63,17 +62,50 @@ def submit_command(
             specs[kind] = _spec(task, where, retries, asked, now)
         new.append(NewTask(specs[kind], encode_input(task), frozenset()))
     (packed,) = columns(new)
-    key = "" if idempotency_key is None else _key(idempotency_key)
+    return job_command(
+        namespace,
+        name,
+        packed,
+        labels=labels,
+        idempotency_key=idempotency_key,
+        deadline=deadline,
+        continues=asked.get("on_failure") == "continue",
+        force=force,
+        now=now,
+    )
+
+
+def job_command(
+    namespace: str,
+    name: str,
+    tasks: Submission,
+    *,
+    labels: Mapping[str, str] | None = None,
+    idempotency_key: str | None = None,
+    deadline: When | None = None,
+    continues: bool = False,
+    force: bool = False,
+    by: str = "",
+    trace: str = "",
+    now: int,
+) -> SubmitJob:
+    """Return the command that submits a job of these root tasks. Units and errors: as `submit_command`.
+
+    Shape:  `by` is who asks; "" for the user of this process. `trace` is the W3C traceparent of the submission; "" for
+            that of the span this is called in.
+    """
+    name = checked_text("name", name, limit=MAX_NAME, example="submit('nightly build', …)")
+    key = "" if idempotency_key is None else checked_key(idempotency_key)
     job_id = str(keyed_id(namespace, key) if key else new_id())
     options = JobOptions(
-        labels=_labels(labels),
-        continues=asked.get("on_failure") == "continue",
+        labels=checked_labels(labels),
+        continues=continues,
         deadline=moment("deadline", deadline, now),
         force=flag("force", force),
         key=key,
-        trace=traceparent(job_id),
+        trace=trace or traceparent(job_id),
     )
-    return SubmitJob(job_id, name, packed, whoami(), None if options == JobOptions() else options)
+    return SubmitJob(job_id, name, tasks, by or whoami(), None if options == JobOptions() else options)
 
 
 def keyed_id(namespace: str, key: str) -> UUID:
@@ -126,7 +158,8 @@ def _spec(task: Task, cluster: str, max_retries: int, options: PolicyOptions, no
     )
 
 
-def _labels(given: Any) -> dict[str, str]:
+def checked_labels(given: Any) -> dict[str, str]:
+    """Return labels, {} for None. Errors: ArgumentError."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):
@@ -141,7 +174,8 @@ def _labels(given: Any) -> dict[str, str]:
     }
 
 
-def _key(given: Any) -> str:
+def checked_key(given: Any) -> str:
+    """Return an idempotency key. Errors: ArgumentError."""
     return checked_text(
         "idempotency_key", given, limit=MAX_IDEMPOTENCY_KEY, example="idempotency_key='order-4711'"
     )

@@ -18,6 +18,7 @@ from jobledger.core.errors import JobLedgerError, ServerAway
 from jobledger.core.lifecycle import JobState
 from jobledger.projections.job_changes import JobChange
 
+from ..nats.moments import check_position
 from ..nats.stored import StreamMissing
 from ..nats.tail import Tail, last_position, position_before
 from ..portal import shared_portal
@@ -74,7 +75,7 @@ class AsyncSubscription:
         ...     async with AsyncClient() as client:
         ...         async with await client.jobs().subscribe(since=position) as changes:
         ...             return changes.position == position
-        >>> asyncio.run(behind(5))
+        >>> asyncio.run(behind(3))
         True
         """
         return self._position
@@ -212,13 +213,16 @@ class AsyncSubscription:
             await tail.close()
 
     async def _place(self, since: Since | None, client: Client) -> int:
-        """Return the position behind which to begin."""
+        """Return the position behind which to begin. Errors: ArgumentError for one beyond the end of the log."""
         stream = self._session.names.log_stream
         if since is None:
             return await last_position(client, stream)
         if isinstance(since, datetime):
             return await position_before(client, stream, self._session.names.log_subjects, since)
-        return 0 if since == "start" else since
+        if since == "start":
+            return 0
+        check_position(since, await last_position(client, stream), argument="since")
+        return since
 
 
 class Subscription:

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from jobledger.core.errors import ArgumentError
+from jobledger.core.errors import ArgumentError, ErasedError
 from jobledger.core.options import Seconds, micros
 
 from . import arguments
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
 
     from ..telemetry.lines import LogRecords, Wanted
+    from ..telemetry.records import Record
     from ..telemetry.spans import Spans
     from ..telemetry.store import Stored
     from .session import Session
@@ -225,4 +226,27 @@ async def stored_of(
         return [one async for one in store.read(client, session.names, job_id, after=after)]
 
     link = await session.link()
-    return await link.work(work, patience=session.patience if patience is None else patience)
+    stored = await link.work(work, patience=session.patience if patience is None else patience)
+    return [one._replace(records=await _readable(session, job_id, one.records)) for one in stored]
+
+
+async def _readable(session: Session, job_id: str, records: list[Record]) -> list[Record]:
+    """Return the records of a job with those of a sealed one opened, and without what nobody can read any more.
+
+    Errors: KeyUnavailable.
+    """
+    from jobledger.projections.sealed import TELEMETRY
+
+    from ..telemetry.records import SealedRecord, decode_record
+
+    found: list[Record | None] = []
+    for record in records:
+        if isinstance(record, SealedRecord):
+            try:
+                seal = await session.keyring.seal(job_id, record.key)
+            except ErasedError:
+                continue
+            found.append(decode_record(seal.opened(record.data, TELEMETRY)))
+        else:
+            found.append(record)
+    return [record for record in found if record is not None]

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from jobledger.core.errors import ArgumentError, JobLedgerError, ServerAway, ServerUnavailable
+
+from .gathering import gather
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
-    from nats.aio.msg import Msg
 
     from ..views.protocol import JobCount, JobPage, Question, Request, ViewStatus
     from .session import Session
@@ -23,7 +22,6 @@ T = TypeVar("T", bound="JobPage | JobCount")
 _WAIT = 3.0  # seconds a projector waits for its view to be new enough, before it says that it is not
 #: seconds in which a projector must show up: one that the embedded server has to start takes one or two
 _APPEARANCE = 10.0
-_GATHER = 0.5  # seconds in which all projectors must have answered
 _LOOK = 0.2
 
 
@@ -112,28 +110,9 @@ async def _all(session: Session, request: Request) -> list[ViewStatus]:
     """Return the answers of all projectors."""
     from ..views.protocol import ViewStatus, decode_reply, encode
 
-    link = await session.link()
+    def status(answer: bytes) -> ViewStatus | None:
+        reply = decode_reply(answer)
+        return reply if isinstance(reply, ViewStatus) else None
 
-    async def asked(client: Client) -> list[ViewStatus]:
-        found: dict[str, ViewStatus] = {}
-
-        async def answered(message: Msg) -> None:
-            try:
-                reply = decode_reply(message.data)
-            except msgspec.MsgspecError:
-                return  # the server's own word that nobody listens
-            if isinstance(reply, ViewStatus):
-                found[reply.projector] = reply
-
-        if not client.is_connected:
-            raise ServerAway("the server is away")
-        inbox = client.new_inbox()
-        subscription = await client.subscribe(inbox, cb=answered)
-        try:
-            await client.publish(session.names.views, encode(request), reply=inbox)
-            await asyncio.sleep(_GATHER)
-        finally:
-            await subscription.unsubscribe()
-        return sorted(found.values(), key=lambda view: view.projector)
-
-    return await link.work(asked, patience=session.patience)
+    found = await gather(session, session.names.views, encode(request), status)
+    return sorted({view.projector: view for view in found}.values(), key=lambda view: view.projector)

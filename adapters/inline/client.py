@@ -12,8 +12,10 @@ from ..client import arguments
 from ..client.job import Job
 from ..client.jobs import JobClient
 from ..client.reading import Reading
+from ..client.session import Sealing
 from ..nats.endpoint import Endpoint
 from ..nats.names import Names
+from ..sealing.keys import Keyring, KeyStore, MemoryKeys, checked_store
 from .clock import VirtualClock
 from .engine import InlineEngine
 from .log import Log, MemoryLog, ServerLog
@@ -28,7 +30,8 @@ class InlineClient:
     """A `Client` for tests: jobs run in this process, when told to, one task after another, on a virtual clock.
 
     Shape:  the log is in memory, or that of `namespace` on the real server at `url`, on which no engine may serve.
-            `clock` is what time it is; delays, deadlines and time limits go by it.
+            `clock` is what time it is; delays, deadlines and time limits go by it. `encrypt` and `keys` are those of
+            `Client`; without `keys`, those of sealed jobs are in memory.
     Tasks run depth first, siblings in order of submission: two runs of a test write the same history, but for ids.
 
     >>> client = InlineClient()
@@ -40,13 +43,22 @@ class InlineClient:
     """
 
     def __init__(
-        self, url: str | None = None, *, namespace: str = "inline", clock: VirtualClock | None = None
+        self,
+        url: str | None = None,
+        *,
+        namespace: str = "inline",
+        clock: VirtualClock | None = None,
+        encrypt: bool = False,
+        keys: KeyStore | None = None,
     ) -> None:
         names = Names(namespace)
         self.clock = clock or VirtualClock()
         self._log: Log = MemoryLog() if url is None else ServerLog(Endpoint(url), names)
-        self._engine = InlineEngine(self._log, self.clock)
-        self._session = InlineSession(self._engine, names)
+        store = MemoryKeys() if keys is None else checked_store(keys)
+        self._keyring = Keyring([store])
+        self._engine = InlineEngine(self._log, self.clock, self._keyring)
+        sealing = Sealing(arguments.flag("encrypt", encrypt), store)
+        self._session = InlineSession(self._engine, names, sealing, self._keyring)
 
     def jobs(self) -> JobClient:
         """Return what submits, finds, cancels, retries and deletes jobs, as `Client.jobs` does.
@@ -75,7 +87,12 @@ class InlineClient:
         1
         """
         return InlineRunner(
-            self._engine, tasks or (), arguments.cluster_name(cluster), cache=cache, context=context
+            self._engine,
+            tasks or (),
+            arguments.cluster_name(cluster),
+            cache=cache,
+            context=context,
+            keyring=self._keyring,
         )
 
     def run(self, task: Task, *tasks: TaskClass, name: str = "test", **options: Any) -> Job:

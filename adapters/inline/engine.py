@@ -20,6 +20,8 @@ from ..engine.exchange import hand_out
 from ..engine.live import LiveJob
 from ..engine.slots import Slots
 from ..nats.log import StoredCommit, encode_message
+from ..portal import shared_portal
+from ..sealing.keys import Keyring
 from .clock import VirtualClock
 from .log import Log
 
@@ -29,8 +31,9 @@ _WRITER = "inline"
 class InlineEngine:
     """Decides and writes at once. May be called from several threads, which take turns."""
 
-    def __init__(self, log: Log, clock: VirtualClock) -> None:
+    def __init__(self, log: Log, clock: VirtualClock, keyring: Keyring) -> None:
         self.clock = clock
+        self._keyring = keyring
         self._log = log
         self._jobs: dict[str, LiveJob] = {}
         self._slots = Slots()
@@ -51,13 +54,18 @@ class InlineEngine:
     def _answer(self, request: p.CommandRequest) -> p.Answer:
         live = self._find(request.job_id)
         if isinstance(request, p.FollowJob):
-            if not live.version:
+            if not live.job.state:
                 raise Refusal("unknown_job", f"there is no job {request.job_id}")
             return live.status
         if isinstance(request, p.ReadResults):
             return p.Results(self._results(live.job, request.task))
         self.apply(live, request)
-        count = 0 if isinstance(request, c.SubmitJob) else live.job.commands.get(request.command_id, 0)
+        if live.job.erasing:
+            shared_portal().run(self._keyring.destroy(live.job.id, live.job.options.sealed))
+            self.apply(live, c.EraseJob(live.job.id))
+        count = 0
+        if not isinstance(request, c.SubmitJob | c.TakeOver | c.ForkJob):
+            count = live.job.commands.get(request.command_id, 0)
         return p.Done(live.position, live.version, count)
 
     def _results(self, job: Job, task: int) -> list[tuple[int, e.Value | None]]:
@@ -70,11 +78,16 @@ class InlineEngine:
         with self._turn:
             return self._log.read(job_id, after)
 
+    def written_at(self, position: int) -> int:
+        """Return when the commit at a position was decided, in µs. Errors: ArgumentError for one that is not there."""
+        with self._turn:
+            return self._log.written_at(position)
+
     @property
     def job_ids(self) -> list[str]:
         """The jobs it knows, in the order in which it got to know them."""
         with self._turn:
-            return [job_id for job_id, live in self._jobs.items() if live.version]
+            return [job_id for job_id, live in self._jobs.items() if live.job.state]
 
     # -- what the runner asks -------------------------------------------------------------------------------------
 

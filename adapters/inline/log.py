@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ..nats.endpoint import Endpoint
 from ..nats.log import AppendConflict, LogWriter, StoredCommit, continued, read_job
+from ..nats.moments import check_position, written_at
 from ..nats.names import Names
 from ..portal import Portal, shared_portal
 
@@ -18,6 +19,9 @@ class Log(Protocol):
 
     def read(self, job_id: str, after: StoredCommit | None = None) -> list[StoredCommit]:
         """Return the commits of a job, or those behind one that was read before."""
+
+    def written_at(self, position: int) -> int:
+        """Return when the commit at a position was decided, in µs. Errors: ArgumentError beyond the end of the log."""
 
     def close(self) -> None: ...
 
@@ -40,6 +44,11 @@ class MemoryLog:
 
     def read(self, job_id: str, after: StoredCommit | None = None) -> list[StoredCommit]:
         return self._jobs.get(job_id, [])[after.version if after else 0 :]
+
+    def written_at(self, position: int) -> int:
+        check_position(position, self._position)
+        every = (stored for commits in self._jobs.values() for stored in commits)
+        return next(stored.commit.at for stored in every if stored.position == position)
 
     def close(self) -> None:
         pass
@@ -67,6 +76,9 @@ class ServerLog:
 
     def read(self, job_id: str, after: StoredCommit | None = None) -> list[StoredCommit]:
         return self._portal.run(read_job(self._client, self._names, job_id, after=after))
+
+    def written_at(self, position: int) -> int:
+        return self._portal.run(written_at(self._client, self._names, position))
 
     def close(self) -> None:
         self._portal.run(self._client.close())

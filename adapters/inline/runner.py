@@ -16,6 +16,7 @@ from jobledger.core.events import Error
 from jobledger.core.task import TaskClass, TaskIdentifier
 
 from ..engine.dispatch import Capability
+from ..portal import shared_portal
 from ..runner.assignment import Assignment
 from ..runner.cache import InMemoryCache
 from ..runner.context import Equipment
@@ -24,6 +25,7 @@ from ..runner.logs import log_level
 from ..runner.registry import TaskRegistry
 from ..runner.user_code import UserCode
 from ..runner.values import InlineValues
+from ..sealing.keys import Keyring
 from .engine import InlineEngine
 
 _RUNNER = "inline"
@@ -49,6 +51,7 @@ class InlineRunner:
         *,
         cache: JobCache | None = None,
         context: type[Any] | Any | None = None,
+        keyring: Keyring,
     ) -> None:
         self.cluster = cluster
         self._engine = engine
@@ -62,6 +65,7 @@ class InlineRunner:
             _MAX_REPORT,
             values=InlineValues(engine.answer),
             now=lambda: engine.clock.micros,
+            seal=lambda job_id, key: shared_portal().run(keyring.seal(job_id, key)),
         )
 
     def register(self, task: TaskClass) -> None:
@@ -126,6 +130,8 @@ class InlineRunner:
             return False
         ((task, attempt, spec, data, *_),) = job.tasks
         assignment = Assignment(job.job_id, job.job_name, task, attempt, job.specs[spec], data)
+        if job.sealed:
+            (assignment.place,), assignment.sealed, assignment.indirect = job.places, job.sealed, True
         started = self._engine.clock.micros
         user_code = UserCode()
         try:

@@ -7,12 +7,13 @@ from typing import Any, cast
 
 from jobledger.core.errors import JobLedgerError
 
-from ..client.session import Session
+from ..client.session import Sealing, Session
 from ..link import Link
 from ..nats.endpoint import Endpoint
 from ..nats.log import StoredCommit
 from ..nats.names import Names
 from ..protocol import Answer, CommandRequest, FollowJob, JobStatus
+from ..sealing.keys import Keyring
 from .engine import InlineEngine
 
 _MAX_PAYLOAD = 8 * 1024 * 1024  # bytes, as the embedded server's
@@ -34,9 +35,10 @@ class InlineSession(Session):
 
     has_objects = False
 
-    def __init__(self, engine: InlineEngine, names: Names) -> None:
-        super().__init__(_no_server, names, name="inline", patience=0.0)
+    def __init__(self, engine: InlineEngine, names: Names, sealing: Sealing, keyring: Keyring) -> None:
+        super().__init__(_no_server, names, name="inline", patience=0.0, sealing=sealing)
         self.engine = engine
+        self.keyring = keyring
 
     def now(self) -> int:
         return self.engine.clock.micros
@@ -63,6 +65,9 @@ class InlineSession(Session):
         self, job_id: str, after: StoredCommit | None = None, *, patience: float | None = None
     ) -> list[StoredCommit]:
         return await asyncio.to_thread(self.engine.read, job_id, after)
+
+    async def written_at(self, position: int) -> int:
+        return await asyncio.to_thread(self.engine.written_at, position)
 
     async def revive(self) -> None:
         pass

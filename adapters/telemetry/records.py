@@ -6,6 +6,7 @@ not known here is passed over. Times are nanoseconds since 1970 UTC by the runne
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import msgspec
@@ -62,7 +63,14 @@ class AttemptSpan(msgspec.Struct, array_like=True, tag=3):
     id: bytes
 
 
-Record: TypeAlias = Line | Spanned | AttemptSpan
+class SealedRecord(msgspec.Struct, array_like=True, tag=4):
+    """A line or a span of a sealed job, encrypted: see `sealing.seal`."""
+
+    key: str  #: name of the key
+    data: bytes
+
+
+Record: TypeAlias = Line | Spanned | AttemptSpan | SealedRecord
 
 
 class Batch(msgspec.Struct, array_like=True):
@@ -77,7 +85,7 @@ class Batch(msgspec.Struct, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_batch = msgspec.msgpack.Decoder(Batch).decode
-_decode_record = msgspec.msgpack.Decoder(Record).decode
+_decode_record: Callable[[bytes], Record] = msgspec.msgpack.Decoder(Record).decode
 #: what msgspec raises at bytes that are not what they should be
 _DAMAGED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -85,12 +93,20 @@ _DAMAGED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 def encode_record(record: Record) -> bytes:
     """Return the bytes of a record, which are at most about MAX_RECORD. Its values are plain (see `plain`)."""
     encoded = _encode(record)
-    if len(encoded) <= MAX_RECORD or isinstance(record, AttemptSpan):
+    if len(encoded) <= MAX_RECORD or isinstance(record, AttemptSpan | SealedRecord):
         return encoded
     short = {"jobledger.truncated": True}
     if isinstance(record, Line):
         return _encode(msgspec.structs.replace(record, body=cut(record.body, _MAX_BODY), attributes=short))
     return _encode(msgspec.structs.replace(record, attributes=short, events=[]))
+
+
+def decode_record(data: bytes) -> Record | None:
+    """Return a record; None for what cannot be read, such as one of a later version."""
+    try:
+        return _decode_record(data)
+    except _DAMAGED:
+        return None
 
 
 def encode_batch(batch: Batch) -> bytes:
@@ -103,10 +119,5 @@ def decode_batch(payload: bytes) -> tuple[Batch, list[Record]] | None:
         batch = _decode_batch(payload)
     except _DAMAGED:
         return None
-    records = []
-    for raw in batch.records:
-        try:
-            records.append(_decode_record(raw))
-        except _DAMAGED:  # of a later version
-            continue
-    return batch, records
+    records = map(decode_record, batch.records)
+    return batch, [record for record in records if record is not None]

@@ -19,7 +19,7 @@ from jobledger.projections.tasks import Tasks, TaskView
 from jobledger.projections.utc import stamp, utc
 
 from .found import Found
-from .records import Happened, Line, Spanned
+from .records import AttemptSpan, Happened, Line, Spanned
 from .trace_context import attempt_span, own_root, parent_of_attempts
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class JobSpans:
                 self._lines.setdefault(key, []).append(record)
             elif isinstance(record, Spanned):
                 self._opened.append((stored.batch.runner, record))
-            else:
+            elif isinstance(record, AttemptSpan):
                 self._own[record.task, record.attempt] = record.id
 
     def all(self, task: int | None = None) -> list[Span]:
@@ -185,6 +185,8 @@ class JobSpans:
 
     def _attempts(self, tasks: Iterable[TaskView]) -> Iterator[Span]:
         for task in tasks:
+            if self._view.taken(task.number):
+                continue  # it ran in the job that this one was forked from, whose spans have it
             for attempt in task.attempts:
                 # What is not known to have begun is shown only where it may have: it runs, or was lost.
                 start = attempt.started_at

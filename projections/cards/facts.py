@@ -12,6 +12,7 @@ from jobledger.core.lifecycle import HALTED, TaskState
 from ..attempts import Attempt
 from ..job_view import JobView
 from ..policies import policy_words
+from ..sentences import origin_words
 from ..task_view import TaskView
 from ..utc import micros, stamp
 from ..wording import by, counted, duration, named, one_line, said
@@ -28,6 +29,8 @@ def job_facts(view: JobView) -> Iterator[Fact]:
     """Yield what is worth telling of a job beside its name, state and tasks."""
     job, stats = view.job, view.execution_stats
     yield Fact("submitted", f"{stamp(view.submitted_at)}{by(job.by)}")
+    if view.origin is not None:
+        yield Fact("forked from", origin_words(view.origin))
     if view.labels:
         labels = [f"{one_line(key, 60)}={one_line(value, 60)}" for key, value in view.labels.items()]
         yield Fact("labels", _listed(labels))
@@ -83,6 +86,8 @@ def task_facts(task: TaskView) -> Iterator[Fact]:
     yield Fact("time", ", ".join(f"{duration(round(1e6 * time))} {what}" for what, time in spent.items()))
     if task.cancel_requested is not None:
         yield Fact("asked to stop", _by_and_why(*task.cancel_requested))
+    if task.origin is not None:
+        yield Fact("taken over", f"from task {one_line(str(task.origin))}")
     if task.source is not None:
         yield Fact("reused", f"the result of task {one_line(str(task.source))}")
     if task.error is not None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .adapters.client.async_runner import AsyncTaskRunner
     from .adapters.client.client import AsyncClient, Client
     from .adapters.client.clusters import AsyncClusterClient, ClusterClient
+    from .adapters.client.feed import AsyncFeedClient, FeedClient
     from .adapters.client.job import AsyncJob, Job
     from .adapters.client.jobs import AsyncJobClient, JobClient
     from .adapters.runner.runner import Runner, RunnerContext, TaskRunner
@@ -62,6 +63,7 @@ _HOMES = {
     "ArgumentError": "jobledger.core.errors",
     "AsyncClient": "jobledger.adapters.client.client",
     "AsyncClusterClient": "jobledger.adapters.client.clusters",
+    "AsyncFeedClient": "jobledger.adapters.client.feed",
     "AsyncJob": "jobledger.adapters.client.job",
     "AsyncJobClient": "jobledger.adapters.client.jobs",
     "AsyncTaskRunner": "jobledger.adapters.client.async_runner",
@@ -70,6 +72,7 @@ _HOMES = {
     "Concurrency": "jobledger.core.options",
     "DamagedLog": "jobledger.core.errors",
     "ExecutionContext": "jobledger.core.context",
+    "FeedClient": "jobledger.adapters.client.feed",
     "Job": "jobledger.adapters.client.job",
     "JobCanceled": "jobledger.core.errors",
     "JobClient": "jobledger.adapters.client.jobs",
@@ -95,6 +98,7 @@ __all__ = [
     "ArgumentError",
     "AsyncClient",
     "AsyncClusterClient",
+    "AsyncFeedClient",
     "AsyncJob",
     "AsyncJobClient",
     "AsyncTaskRunner",
@@ -103,6 +107,7 @@ __all__ = [
     "Concurrency",
     "DamagedLog",
     "ExecutionContext",
+    "FeedClient",
     "Job",
     "JobCanceled",
     "JobClient",

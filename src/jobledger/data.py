@@ -14,20 +14,25 @@ from ._lazy import lazy_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .adapters.client.bulk import Outcome, Outcomes
+    from .adapters.client.feed import FeedStatus
     from .adapters.client.job import AsyncJob, Job
+    from .adapters.client.past import PastJob
     from .adapters.client.reasons import Reasons
+    from .adapters.client.replays import JobReplay
     from .adapters.client.selection import Selection
     from .adapters.client.subscription import AsyncSubscription, Subscription
+    from .adapters.feed.protocol import PublisherStatus
     from .adapters.telemetry.lines import LogRecord, LogRecords
     from .adapters.telemetry.spans import Span, SpanEvent, Spans
     from .adapters.views.protocol import ViewStatus
     from .core.context import CurrentJob, CurrentTask, FutureTask, Logger, Progress, Tracer
-    from .core.events import Error, Value
+    from .core.events import Error, Origin, Value
     from .core.lifecycle import JobState, TaskState
     from .core.options import PolicyOptions
     from .core.task import TaskIdentifier
     from .projections.attempts import Attempt, AttemptOutcome, Source
     from .projections.clusters import Cluster, ClusterEntry
+    from .projections.differences import Difference, JobDiff, TaskDiff
     from .projections.dismissals import Cause
     from .projections.history import History, HistoryEntry
     from .projections.job_changes import JobChange
@@ -35,8 +40,11 @@ if TYPE_CHECKING:
     from .projections.jobs.row import JobRow
     from .projections.progress import ProgressIndicator
     from .projections.statistics import ExecutionStats
+    from .projections.steps import ReplayStep, StateChange
     from .projections.tasks import Tasks, TaskView
     from .projections.vocabulary import JobStatus, Status, SubmissionStatus
+    from .projections.whatif.divergences import Divergence, DivergenceKind, WhatIf
+    from .projections.whatif.states import JobStates
 
 _HOMES = {
     "AsyncJob": "jobledger.adapters.client.job",
@@ -48,35 +56,48 @@ _HOMES = {
     "ClusterEntry": "jobledger.projections.clusters",
     "CurrentJob": "jobledger.core.context",
     "CurrentTask": "jobledger.core.context",
+    "Difference": "jobledger.projections.differences",
+    "Divergence": "jobledger.projections.whatif.divergences",
+    "DivergenceKind": "jobledger.projections.whatif.divergences",
     "Error": "jobledger.core.events",
     "ExecutionStats": "jobledger.projections.statistics",
+    "FeedStatus": "jobledger.adapters.client.feed",
     "FutureTask": "jobledger.core.context",
     "History": "jobledger.projections.history",
     "HistoryEntry": "jobledger.projections.history",
     "Job": "jobledger.adapters.client.job",
     "JobChange": "jobledger.projections.job_changes",
+    "JobDiff": "jobledger.projections.differences",
     "JobError": "jobledger.projections.job_view",
+    "JobReplay": "jobledger.adapters.client.replays",
     "JobRow": "jobledger.projections.jobs.row",
     "JobState": "jobledger.core.lifecycle",
+    "JobStates": "jobledger.projections.whatif.states",
     "JobStatus": "jobledger.projections.vocabulary",
     "LogRecord": "jobledger.adapters.telemetry.lines",
     "LogRecords": "jobledger.adapters.telemetry.lines",
     "Logger": "jobledger.core.context",
+    "Origin": "jobledger.core.events",
     "Outcome": "jobledger.adapters.client.bulk",
     "Outcomes": "jobledger.adapters.client.bulk",
+    "PastJob": "jobledger.adapters.client.past",
     "PolicyOptions": "jobledger.core.options",
     "Progress": "jobledger.core.context",
     "ProgressIndicator": "jobledger.projections.progress",
+    "PublisherStatus": "jobledger.adapters.feed.protocol",
     "Reasons": "jobledger.adapters.client.reasons",
+    "ReplayStep": "jobledger.projections.steps",
     "Selection": "jobledger.adapters.client.selection",
     "Source": "jobledger.projections.attempts",
     "Span": "jobledger.adapters.telemetry.spans",
     "SpanEvent": "jobledger.adapters.telemetry.spans",
     "Spans": "jobledger.adapters.telemetry.spans",
+    "StateChange": "jobledger.projections.steps",
     "Status": "jobledger.projections.vocabulary",
     "StopRequest": "jobledger.projections.job_view",
     "SubmissionStatus": "jobledger.projections.vocabulary",
     "Subscription": "jobledger.adapters.client.subscription",
+    "TaskDiff": "jobledger.projections.differences",
     "TaskIdentifier": "jobledger.core.task",
     "TaskState": "jobledger.core.lifecycle",
     "TaskView": "jobledger.projections.task_view",
@@ -84,6 +105,7 @@ _HOMES = {
     "Tracer": "jobledger.core.context",
     "Value": "jobledger.core.events",
     "ViewStatus": "jobledger.adapters.views.protocol",
+    "WhatIf": "jobledger.projections.whatif.divergences",
 }
 __getattr__ = lazy_names(globals(), _HOMES)
 __all__ = [
@@ -96,35 +118,48 @@ __all__ = [
     "ClusterEntry",
     "CurrentJob",
     "CurrentTask",
+    "Difference",
+    "Divergence",
+    "DivergenceKind",
     "Error",
     "ExecutionStats",
+    "FeedStatus",
     "FutureTask",
     "History",
     "HistoryEntry",
     "Job",
     "JobChange",
+    "JobDiff",
     "JobError",
+    "JobReplay",
     "JobRow",
     "JobState",
+    "JobStates",
     "JobStatus",
     "LogRecord",
     "LogRecords",
     "Logger",
+    "Origin",
     "Outcome",
     "Outcomes",
+    "PastJob",
     "PolicyOptions",
     "Progress",
     "ProgressIndicator",
+    "PublisherStatus",
     "Reasons",
+    "ReplayStep",
     "Selection",
     "Source",
     "Span",
     "SpanEvent",
     "Spans",
+    "StateChange",
     "Status",
     "StopRequest",
     "SubmissionStatus",
     "Subscription",
+    "TaskDiff",
     "TaskIdentifier",
     "TaskState",
     "TaskView",
@@ -132,6 +167,7 @@ __all__ = [
     "Tracer",
     "Value",
     "ViewStatus",
+    "WhatIf",
 ]
 
 

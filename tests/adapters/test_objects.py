@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,9 +33,7 @@ async def connected(url: str) -> AsyncIterator[Client]:
     try:
         yield client
     finally:
-        # The connection may be lost, and the library may find its closing stream canceled.
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            await client.close()
+        await client.close()
 
 
 @pytest.fixture

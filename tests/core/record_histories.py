@@ -285,6 +285,51 @@ def deleted() -> JobDriver:
     return job
 
 
+def erased() -> JobDriver:
+    """Sealed, failed in part, deleted, and its key destroyed."""
+    job = JobDriver()
+    job.now = EPOCH
+    job.submit(task("A", data=b"\x01sealed", retries=1), task("B", data=b"\x01sealed"), sealed="nats/job-1")
+    job.claim(2)
+    label = e.Progress("", 2, 1, b"\x01a label")
+    job.do(
+        c.ReportComputed(
+            JOB, 1, 1, EPOCH + 1, EPOCH + 2, None, "sealed:AQ==", [label], e.Value(b"\x01a result")
+        )
+    )
+    job.do(c.ReportFailed(JOB, 0, 1, EPOCH + 1, EPOCH + 3, e.Error("KeyError", "", "", b"\x01texts")))
+    job.do(c.DeleteJob(JOB, "away", "me@hier", "it was asked for", True))
+    job.do(c.EraseJob(JOB))
+    return job
+
+
+def forked() -> JobDriver:
+    """Forked in three parts: what was computed, reused, failed where it was optional, and skipped; and what is left."""
+    job = JobDriver()
+    job.now = EPOCH
+    plan, runners = bytes(range(32)), ["runner-a", "runner-ä"]
+    subtasks = submission(
+        task("Load"), task("Maybe", optional=True), task("After", after=[0, 1]), task("Again")
+    )
+    below = submission(task("Bad"), task("Worse", after=[0]))
+    times = EPOCH - 900, EPOCH - 800, EPOCH - 700
+    root = e.TakenOver(0, 0, 3, 1, 1, *times, "schön", [e.Progress("rows", 9, 7)], e.Value(b'{"n":20}'))
+    load = e.TakenOver(
+        1, 1, 3, 2, 0, *times, result=e.Value(object="job-1/aa", size=99), source_job="job-0", source_task=7
+    )
+    maybe = e.TakenOver(2, 2, 3, 1, 0, *times)
+    bad = e.TakenOver(5, 6, 6, 3, 1, *times, error=e.Error("E", "it broke", "Traceback …"))
+    worse = e.TakenOver(6, 7, 5, cause=5)
+    job.do(c.TakeOver(JOB, e.TasksTakenOver(plan, 0, [root], [e.SubtasksOf(0, subtasks)], runners)))
+    job.do(c.TakeOver(JOB, e.TasksTakenOver(plan, 1, [load, maybe], [e.SubtasksOf(2, below)], runners)))
+    last = e.TasksTakenOver(plan, 2, [bad, worse], [], runners)
+    origin = e.Origin("job-of-old", 4711, 12, bytes(32))
+    options = e.JobOptions({"team": "maps"}, origin=origin)
+    job.do(c.ForkJob(JOB, "a fork", submission(task("Root")), "me@hier", options, last))
+    job.drain()
+    return job
+
+
 SCENARIOS: dict[str, Callable[[], JobDriver]] = {
     "fan-out": fan_out,
     "failed-and-retried": failed_and_retried,
@@ -304,6 +349,8 @@ SCENARIOS: dict[str, Callable[[], JobDriver]] = {
     "reused": reused,
     "overdue": overdue,
     "deleted": deleted,
+    "forked": forked,
+    "erased": erased,
 }
 
 

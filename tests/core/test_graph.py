@@ -56,6 +56,20 @@ def test_skipped_and_failed_optional_tasks_count_as_complete() -> None:
     assert job.claim(9) == [2]
 
 
+def test_what_depends_on_a_task_does_so_directly_through_others_and_through_the_task_above() -> None:
+    job = JobDriver(task("Root"))
+    job.run(0, task("A"), task("B", after=[0]), task("C", after=[1]), task("D"))
+    job.run(1, task("Part"))
+    assert [job.job.graph.dependants([number]) for number in (0, 1, 2, 3, 4, 5)] == [
+        set(),
+        {2, 3},
+        {3},
+        set(),
+        set(),
+        {2, 3},
+    ]
+
+
 def test_a_failed_task_is_not_complete() -> None:
     job = JobDriver(task("Root"))
     job.run(0, task(), task(after=[0]))

@@ -48,6 +48,7 @@ EVENTS: list[e.Event] = [
     e.JobRetried("retry-1", [], 0),
     e.DeadlineExceeded(0),
     e.JobDeleted("delete-1"),
+    e.JobErased("keys/1"),
 ]
 every_event = pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
 #: those that speak of a running attempt
@@ -72,7 +73,8 @@ def test_a_history_ends_with_the_deletion(event: e.Event, state: str) -> None:
 
 
 def test_there_is_an_event_of_each_kind() -> None:
-    assert {type(event) for event in EVENTS} == {*get_args(e.Event)} - {e.JobSubmitted}
+    begin = {e.JobSubmitted, e.TasksTakenOver}
+    assert {type(event) for event in EVENTS} == {*get_args(e.Event)} - begin
 
 
 def test_a_job_is_submitted_once() -> None:

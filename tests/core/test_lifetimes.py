@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from jobledger.core import commands as c
 from jobledger.core import events as e
-from jobledger.core.decisions import Refusal
+from jobledger.core.decisions import Refusal, decide
 from jobledger.core.lifecycle import JobState
 from jobledger.core.submission import NewTask
 from support.histories import JOB, MALFORMED, JobDriver, submission, task
@@ -194,8 +195,8 @@ def test_deleting_twice_is_harmless_and_nothing_else_is_possible() -> None:
 # -- the idempotency key ----------------------------------------------------------------------------------------------
 
 
-def keyed(*roots: NewTask, name: str = "a job") -> c.SubmitJob:
-    return c.SubmitJob(JOB, name, submission(*roots), "user@host", e.JobOptions(key="key"))
+def keyed(*roots: NewTask, name: str = "a job", by: str = "user@host", **options: Any) -> c.SubmitJob:
+    return c.SubmitJob(JOB, name, submission(*roots), by, e.JobOptions(key="key", **options))
 
 
 def test_a_submission_under_its_key_may_be_repeated() -> None:
@@ -205,10 +206,39 @@ def test_a_submission_under_its_key_may_be_repeated() -> None:
     assert job.do(keyed(task("A"), task("B", data=b"1"))) == []
 
 
+def test_whoever_asks_again_may_do_so_later_and_elsewhere() -> None:
+    job = JobDriver()
+    job.do(keyed(task("A", not_before=5, key="db", limit=1), deadline=10, trace="one"))
+    later = keyed(task("A", not_before=9, key="db", limit=1), deadline=20, trace="two", by="me@elsewhere")
+    assert job.do(later) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        (keyed(task("A"), task("B"), name="another"), "another name"),
+        (keyed(task("A"), task("B"), labels={"team": "b"}), "other labels"),
+        (keyed(task("A"), task("B"), continues=True), "another on_failure"),
+        (keyed(task("A"), task("B"), force=True), "another force"),
+        (keyed(task("A"), task("B", data=b"encrypted"), sealed="key-1"), "another encrypt"),
+        (keyed(task("A"), task("B", cluster="gpu")), "another cluster"),
+        (keyed(task("A"), task("B", retries=3)), "other options of its tasks"),
+        (keyed(task("A"), task("B", priority=1)), "other options of its tasks"),
+        (keyed(task("A"), task("C", data=b"1"), name="another"), "another name, other tasks, other inputs"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_what_differs_under_the_same_key_is_told(other: c.SubmitJob, what: str) -> None:
+    job = JobDriver()
+    job.do(keyed(task("A"), task("B")))
+    with pytest.raises(Refusal, match=f"which was submitted with {what}: pass another key") as refused:
+        decide(job.job, other, 5)
+    assert refused.value.code == "conflict"
+
+
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param(keyed(task("A"), task("B"), name="another"), id="another name"),
         pytest.param(keyed(task("A"), task("C")), id="other tasks"),
         pytest.param(keyed(task("A"), task("B", data=b"1")), id="other inputs"),
         pytest.param(keyed(task("A")), id="fewer tasks"),

@@ -19,7 +19,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from jobledger.core import decisions, job, lifecycle
 from jobledger.core.decisions import ending as deciding_ends
 from jobledger.core.decisions import interventions as deciding
-from jobledger.core.decisions import refusal, work
+from jobledger.core.decisions import refusal, sameness, work
 from jobledger.core.decisions import reports as deciding_reports
 from jobledger.core.graph import TaskGraph
 from jobledger.core.job import Job, interventions, reports, steps
@@ -111,6 +111,12 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
         folding_work,
         "claimed",
         "graph.ready.count(WAITING, start, stop)",
+        "False",
+    ),
+    "a claim of one that waits is folded": (
+        folding_work,
+        "_claim_one",
+        "graph.ready[task] == WAITING",
         "False",
     ),
     "all claims are of one attempt": (work, "claim", "attempt + 1", "1"),
@@ -230,6 +236,7 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
     ),
     "slots leak": (steps, "leave_running", "take_slot(job, task, -1)", "pass"),
     "slots are not taken": (folding_work, "claimed", "take_slot(job, task, 1)", "pass"),
+    "a single claim takes no slot": (folding_work, "_claim_one", "take_slot(job, task, 1)", "pass"),
     "every failure halts": (deciding_reports, "_fail", "not continues or ", "True or "),
     "no failure halts": (deciding_reports, "_fail", "not continues or ", ""),
     "what the task says of failures counts for nothing": (
@@ -521,14 +528,34 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
     "a deletion leaves requests": (interventions, "job_deleted", "job.cancel_requests.clear()", "pass"),
     "a deletion keeps the slots": (interventions, "job_deleted", "dict.fromkeys(job.slots, 0)", "job.slots"),
     "things happen to a deleted job": (job, "evolve", "0 < job.state < _DELETED", "0 < job.state"),
+    "a job is erased again and again": (deciding, "erase", "if job.erasing", "if job.options.sealed"),
+    "the key of another job is destroyed": (
+        interventions,
+        "job_erased",
+        " or event.key != job.options.sealed",
+        "",
+    ),
+    "an erasure is forgotten": (interventions, "job_erased", "job.erased = True", "pass"),
     "a deleted job is retried": (refusal, "check_exists", "job.state == _DELETED", "False"),
     "a result is lost": (reports, "computed", "event.result is not None", "False"),
     "the result of a reused task is lost": (reports, "reused", "event.result is not None", "False"),
     "a reused task never completes": (reports, "reused", "job.graph.finish(event.task)", "pass"),
-    "another submission passes for the same": (refusal, "check_same", "job.name != command.name or ", ""),
+    "another submission passes for the same": (sameness, "differences", "job.name == command.name", "True"),
+    "a submission to another cluster passes for the same": (
+        sameness,
+        "differences",
+        "one.cluster == other.cluster",
+        "True",
+    ),
+    "a submission with other labels passes for the same": (
+        sameness,
+        "differences",
+        "before.labels == now.labels",
+        "True",
+    ),
     "fewer tasks pass for the same": (
-        refusal,
-        "check_same",
+        sameness,
+        "differences",
         "roots = job.graph.parent.count(ROOT)",
         "roots = len(command.tasks)",
     ),

@@ -23,6 +23,7 @@ job_options = st.builds(
     continues=st.booleans(),
     deadline=st.sampled_from([0, 0, 0, 50, 400]),
     key=st.sampled_from(["", "again"]),
+    sealed=st.sampled_from(["", "keys/1"]),
 )
 
 #: submissions that are mostly malformed, or begin where they should not
@@ -71,6 +72,7 @@ arbitrary_events: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(e.JobRetried, command_ids, range_lists, small, task=numbers),
     st.builds(e.DeadlineExceeded, st.sampled_from([0, 50, 400])),
     st.builds(e.JobDeleted, command_ids),
+    st.builds(e.JobErased, st.sampled_from(["", "keys/1", "keys/2"])),
 )
 arbitrary_commands: st.SearchStrategy[c.Command] = st.one_of(
     st.builds(c.SubmitJob, at_job, st.sampled_from(["", "a job", "again"]), dubious, options=job_options),
@@ -83,6 +85,7 @@ arbitrary_commands: st.SearchStrategy[c.Command] = st.one_of(
     st.builds(c.ReleaseTask, at_job, *attempt, st.just("")),
     st.builds(c.ExpireLease, at_job, *attempt),
     st.builds(c.CancelTask, at_job, command_ids, numbers, *by),
+    st.builds(c.EraseJob, at_job),
     st.builds(c.RetryJob, at_job, command_ids, task=numbers),
     st.builds(
         c.ClaimTasks,
@@ -127,5 +130,6 @@ def almost_right(random: Random, oracle: Oracle) -> e.Event:
         e.JobCanceled("again"),
         e.DeadlineExceeded(oracle.deadline + random.choice([0, 0, 1])),
         e.JobDeleted("again"),
+        e.JobErased(random.choice(["", "keys/1"])),
     ]
     return random.choice(events)

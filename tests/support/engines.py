@@ -14,6 +14,7 @@ from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.log import StoredCommit, read_job
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.portal import Portal, shared_portal
+from jobledger.adapters.sealing.keys import KeyStore
 from jobledger.core import commands as c
 from jobledger.core import events as e
 from jobledger.core.job import Job, fold
@@ -26,12 +27,21 @@ ERROR = e.Error("ValueError", "it broke")
 class EngineHarness:
     """An engine of one namespace. `stop` lets it leave in order, `crash` drops it in the middle of whatever it does."""
 
-    def __init__(self, url: str, names: Names, *, lease: float = 15.0, takeover: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        names: Names,
+        *,
+        lease: float = 15.0,
+        takeover: bool = False,
+        keys: KeyStore | None = None,
+    ) -> None:
         self.portal: Portal = shared_portal()
         self._endpoint = Endpoint(url)
         self._names = names
         self._lease = lease
         self._takeover = takeover
+        self._keys = keys
         self.ready = threading.Event()
         self._task = self.portal.run(self._start())
 
@@ -45,6 +55,7 @@ class EngineHarness:
                 on_ready=self.ready.set,
                 lease=self._lease,
                 takeover=self._takeover,
+                keys=self._keys,
             )
         )
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from jobledger.core import commands as c
 from jobledger.core import events as e
 from jobledger.core.policy import CONTINUE, INHERIT
+from jobledger.core.submission import NewTask
 from support.columns import packed, rows, sound
 from support.oracle import LOST, Node, Oracle
 
@@ -33,6 +36,10 @@ def foretell(oracle: Oracle, command: c.Command, now: int) -> list[e.Event] | st
     if isinstance(command, c.ExpireJob):
         over = 0 < oracle.deadline <= now and not oracle.halted
         return [e.DeadlineExceeded(oracle.deadline)] if over else []
+    if isinstance(command, c.EraseJob):
+        return [e.JobErased(oracle.options.sealed)] if oracle.erasing else []
+    if isinstance(command, c.TakeOver | c.ForkJob):
+        raise NotImplementedError("forks are tried in test_fork.py")
     if isinstance(command, REPORTS):
         return _report(oracle, command, now)
     if isinstance(command, c.DeleteJob) and command.command_id in oracle.commands:
@@ -65,13 +72,23 @@ def _submit(oracle: Oracle, command: c.SubmitJob) -> list[e.Event] | str:
             return "conflict"
         if not sound(command.tasks, 0):
             return "invalid"
-        before, now = (
-            [(new.spec.identifier, new.input) for new in them] for them in (oracle.roots, rows(command.tasks))
-        )
-        return [] if (oracle.name, before) == (command.name, now) else "conflict"
+        before = _asked(oracle.name, oracle.roots, oracle.options)
+        return [] if before == _asked(command.name, rows(command.tasks), command.options) else "conflict"
     if not command.name or not sound(command.tasks, 0):
         return "invalid"
     return [e.JobSubmitted(command.name, command.tasks, command.by, command.options)]
+
+
+def _asked(name: str, roots: Iterable[NewTask], options: e.JobOptions) -> object:
+    """Return all that an idempotency key stands for: everything but times, and who asked."""
+    tasks = [
+        (
+            msgspec.structs.replace(one.spec, policy=msgspec.structs.replace(one.spec.asked, not_before=0)),
+            one.input,
+        )
+        for one in roots
+    ]
+    return name, tasks, options.labels, options.continues, options.force, bool(options.sealed)
 
 
 def _claim(oracle: Oracle, command: c.ClaimTasks, now: int) -> list[e.Event]:

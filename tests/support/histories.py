@@ -263,8 +263,8 @@ def _frozen(value: Any) -> Any:
     return bytes(value)
 
 
-_UNCHANGING = (int, str, bytes, TaskSpec, type(None))
-_UNCHANGING_STRUCTS = (e.JobOptions, e.Value, e.CancelRequested, e.JobCanceled)
+_UNCHANGING = (int, str, bytes, bool, TaskSpec, type(None))
+_UNCHANGING_STRUCTS = (e.JobOptions, e.Value, e.CancelRequested, e.JobCanceled, e.TasksTakenOver)
 
 
 def hinted(graph: TaskGraph) -> dict[int, set[int]]:
@@ -305,6 +305,7 @@ def describe(job: Job) -> dict[str, Any]:
         "deadline": job.deadline or None,
         "slots": job.slots or None,
         "unwanted": sorted(job.unwanted) or None,
+        "erased": job.erased or None,
         "cancel": msgspec.to_builtins(job.cancel) if isinstance(job.cancel, e.CancelRequested) else None,
     }
     return row | {name: value for name, value in extras.items() if value is not None}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
@@ -27,6 +28,7 @@ from support.oracle import LOST, Node
 from support.shapes import new_tasks, random_tasks
 from support.side_by_side import MANY, SideBySide
 
+ERASE = c.EraseJob(JOB)
 lots = st.randoms(use_true_random=True)
 graces = st.sampled_from([-1, -1, 0, 5, 7])
 
@@ -48,7 +50,7 @@ class JobMachine(SideBySide):
     def submit(
         self, roots: list[NewTask], options: e.JobOptions | None, random: Random, steps: int, regretted: str
     ) -> None:
-        self.roots = roots
+        self.roots, self.options = roots, options or e.JobOptions()
         self.do(c.SubmitJob(JOB, "a job", next(columns(roots)), "user@host", options))
         if regretted == "job":
             self.cancel("one")
@@ -158,7 +160,7 @@ class JobMachine(SideBySide):
         elif what == "wait":
             self.let_time_pass(random.choice([5, 20, 60]))
         elif what == "submit":
-            self.submit_again(random.choice(["", "name", "tasks", "fewer", "inputs"]))
+            self.submit_again(random.choice(["", "name", "tasks", "fewer", "inputs", "labels", "cluster"]))
         elif what == "delete":
             self.delete(f"delete-{self.now}", random.random() < 0.2)
 
@@ -250,7 +252,7 @@ class JobMachine(SideBySide):
         self.do(c.ExpireJob(JOB))
         self.do(c.ExpireJob(JOB))
 
-    @rule(change=st.sampled_from(["", "name", "tasks", "fewer", "inputs"]))
+    @rule(change=st.sampled_from(["", "name", "tasks", "fewer", "inputs", "labels", "cluster"]))
     def submit_again(self, change: str) -> None:
         """Under an idempotency key: what was submitted, or something else."""
         tasks = list(self.roots)
@@ -260,8 +262,13 @@ class JobMachine(SideBySide):
             tasks = tasks[:-1] or tasks
         elif change == "inputs":
             tasks[-1] = tasks[-1]._replace(input=b"other")
+        elif change == "cluster":
+            tasks[-1] = tasks[-1]._replace(spec=msgspec.structs.replace(tasks[-1].spec, cluster="another"))
         name = "another" if change == "name" else "a job"
-        self.do(c.SubmitJob(JOB, name, next(columns(tasks)), "user@host", e.JobOptions(key="again")))
+        options = msgspec.structs.replace(self.options, key="again")
+        if change == "labels":
+            options = msgspec.structs.replace(options, labels={"another": "label"})
+        self.do(c.SubmitJob(JOB, name, next(columns(tasks)), "user@host", options))
 
     @rule(command_id=command_ids, grace=graces)
     def cancel(self, command_id: str, grace: int = -1) -> None:
@@ -280,7 +287,11 @@ class JobMachine(SideBySide):
     @precondition(lambda self: len(self.commits) > 20)
     @rule(command_id=command_ids, force=st.booleans())
     def delete(self, command_id: str, force: bool) -> None:
+        """What is sealed is erased after it, and there is no second time."""
         self.do(c.DeleteJob(JOB, command_id, "user@host", "old", force))
+        self.hear([e.JobErased("keys/2")])
+        for _ in range(2):
+            self.do(ERASE)
 
     @rule(pick=picks)
     def repeat(self, pick: int) -> None:

@@ -124,6 +124,7 @@ class Oracle:
         self.nodes: list[Node] = []
         self.machine: Any = None  # until the job is submitted
         self.options = e.JobOptions()
+        self.erased = False
         self.deadline = 0
         self.name = ""
         self.roots: list[NewTask] = []
@@ -198,10 +199,16 @@ class Oracle:
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
+    @property
+    def erasing(self) -> bool:
+        return self.state == "deleted" and bool(self.options.sealed) and not self.erased
+
     def allows(self, event: e.Event) -> bool:
         """Whether `event` may follow what came before."""
         if isinstance(event, e.JobSubmitted):
             return self.machine is None and sound(event.tasks, 0)
+        if isinstance(event, e.JobErased):
+            return self.erasing and event.key == self.options.sealed
         if self.machine is None or self.state == "deleted":
             return False
         if type(event) in OF_JOB and self._of_job(event) not in _allowed(self.machine):
@@ -307,6 +314,8 @@ class Oracle:
             self._note_retry(event)
         elif isinstance(event, e.JobDeleted):
             self.commands[event.command_id] = 1
+        elif isinstance(event, e.JobErased):
+            self.erased = True
 
     def _note_retry(self, event: e.JobRetried) -> None:
         self.commands[event.command_id] = event.rescheduled

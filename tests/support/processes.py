@@ -119,8 +119,8 @@ class PythonProcess:
         ready.set()  # it ended; `wait_ready` looks
 
 
-def engine_process(url: str, namespace: str, *, lease: float) -> PythonProcess:
+def engine_process(url: str, namespace: str, *, lease: float, more: tuple[str, ...] = ()) -> PythonProcess:
     """Return `jobledger engine`, not started yet."""
     command = "from jobledger.adapters.cli import main; main()"
-    options = ("--nats", url, "--namespace", namespace, "--lease", str(lease))
+    options = ("--nats", url, "--namespace", namespace, "--lease", str(lease), *more)
     return PythonProcess("-c", command, "engine", *options, ready="serving namespace")

@@ -208,7 +208,8 @@ class SideBySide(RuleBasedStateMachine):
             assert JobState(job.state).name.lower() == oracle.following_state()
         assert job.counts[1:] == [oracle.count(state.name.lower()) for state in TaskState]
         assert (job.unfinished, job.left) == (oracle.unfinished, oracle.count("queued", "running"))
-        assert job.settled == (oracle.halted and not oracle.running())
+        assert job.settled == (oracle.halted and not oracle.running() and not oracle.erasing)
+        assert job.erasing == oracle.erasing
         assert (job.commands, job.failed_task) == (oracle.commands, oracle.failed_task)
         assert (job.options, job.deadline, job.cancel) == (oracle.options, oracle.deadline, oracle.cancel)
         assert (job.slots, job.halt) == (oracle.slots(), oracle.halt)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from ..help_page import App
 
 app = App(name="job", help="Submit, look at, wait for, and step into jobs.")
-app.offer("list", f"{__name__}.reading:list_", "List jobs, the newest first.")
+app.offer(
+    "list",
+    f"{__name__}.reading:list_",
+    "List jobs, the newest first; those of a moment of the past, with --at.",
+)
 app.offer(
     "show", f"{__name__}.reading:show", "Show how a job stands, since when, and why it failed if it did."
 )
@@ -44,5 +48,10 @@ app.offer(
     "retry",
     f"{__name__}.intervening:retry",
     "Resume a failed or canceled job, one task of it, or all that are selected.",
+)
+app.offer(
+    "fork",
+    f"{__name__}.forking:fork",
+    "Start a new job that goes on where an old one was, and print its id.",
 )
 app.offer("delete", f"{__name__}.intervening:delete", "Delete a settled job, or all that are selected.")

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from jobledger.projections.task_view import TaskView
 
     from ...client.job import Job
+    from ...client.past import PastJob
 
 
-def facts_of(job: Job) -> dict[str, Any]:
+def facts_of(job: Job | PastJob) -> dict[str, Any]:
     """Return what `show` tells of a job."""
     error = job.error
     stats = job.execution_stats
@@ -39,12 +40,20 @@ def facts_of(job: Job) -> dict[str, Any]:
         "clusters": info["clusters"],
         "labels": job.labels,
         "submitted_by": info["submitted_by"],
+        "origin": _origin(job),
         "on_failure": job.on_failure,
+        "sealed": job.sealed,
         "error": {"task": error.task_id or None, **_error(error)} if error else None,
     }
 
 
-def _waiting(job: Job) -> str | None:
+def _origin(job: Job | PastJob) -> dict[str, Any] | None:
+    """Say which job, as of which of its commits, it was forked from."""
+    origin = job.origin
+    return {"job": origin.job, "version": origin.version, "position": origin.position} if origin else None
+
+
+def _waiting(job: Job | PastJob) -> str | None:
     """Say why nothing of the job runs; None where something does, and once it is settled."""
     from jobledger.core.lifecycle import TaskState
 
@@ -90,6 +99,12 @@ def task_facts(task: TaskView, output: Output) -> dict[str, Any]:
     """Return what `tasks` tells of a task."""
     error, parent = task.error, task.parent
     short = error and f"{error.reason}: {error.message}"
+    # a table has no room for them
+    more = (
+        {}
+        if output == "table"
+        else {"input": _input(task), "origin": str(task.origin) if task.origin else None}
+    )
     return {
         "task": task.number,
         "id": task.id,
@@ -108,7 +123,18 @@ def task_facts(task: TaskView, output: Output) -> dict[str, Any]:
         "reused": task.reused,
         "waiting": task.waiting,
         "error": short if output == "table" or error is None else _error(error),
+        **more,
     }
+
+
+def _input(task: TaskView) -> Any:
+    """Return the input of a task as JSON data; None also where it is in the object store, or cannot be read here."""
+    from jobledger.core.errors import JobLedgerError
+
+    try:
+        return None if task.input_object is not None else task.input_json
+    except JobLedgerError:
+        return None
 
 
 def _error(error: JobError | Error) -> dict[str, str]:

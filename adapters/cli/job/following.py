@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -14,7 +15,7 @@ from .. import output as out
 from ..connection import HERE, Connection
 from ..output import Output
 from ..references import JobReference, id_of, job_of
-from ..times import Past, Seconds
+from ..times import AsOf, Past, Seconds
 from .facts import facts_of
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def logs(
     text: Annotated[str | None, Parameter(help="Only lines with this text, in upper or lower case.")] = None,
     since: Annotated[Past | None, Parameter(help="Only from that time on, or from so long ago.")] = None,
     until: Annotated[Past | None, Parameter(help="Only before that time.")] = None,
+    at: AsOf = None,
     limit: Annotated[
         int | None,
         Parameter(
@@ -97,8 +99,14 @@ def logs(
         raise ArgumentError(
             f"--follow and {'--until' if until else '--limit'} exclude each other: what is followed has no end yet"
         )
+    if at is not None and (follow or until):
+        raise ArgumentError(
+            f"--at and {'--follow' if follow else '--until'} exclude each other: both say where to end"
+        )
     with server.client() as client:
-        jobs, job_id = client.jobs(), id_of(client, job)
+        jobs, job_id = client.jobs(), id_of(client, job, at)
+        if at is not None:
+            until = jobs.find(job_id, at=at).as_of + timedelta(microseconds=1)
         given: dict[str, Any] = {"task": task, "level": level and level.upper(), "text": text, "since": since}
         if follow:
             out.stream(((str(line), _facts(line)) for line in jobs.follow_logs(job_id, **given)), output)

@@ -13,8 +13,9 @@ from jobledger.core.errors import ArgumentError
 from .. import output as out
 from ..connection import HERE, Connection
 from ..output import Output
-from ..references import JobReference, job_of
+from ..references import JobReference, job_as_of
 from ..selection import NOTHING_SELECTED, Selected, TaskStates, states_from
+from ..times import AsOf
 from .facts import facts_of, row_of, task_facts
 
 Limit = Annotated[
@@ -36,23 +37,35 @@ def list_(
     *,
     selected: Selected = NOTHING_SELECTED,
     limit: Limit = 50,
+    at: AsOf = None,
     output: Output = "table",
     server: Connection = HERE,
 ) -> int:
-    """List jobs, the newest first."""
+    """List jobs, the newest first; those of a moment of the past, with --at."""
     with server.client() as client:
-        found = client.jobs().rows(**selected.criteria, limit=limit + 1 if limit else None)
+        found = client.jobs().rows(**selected.criteria, limit=limit + 1 if limit else None, at=at)
         shown = found[:limit] if limit else found
         out.rows([row_of(job, output) for job in shown], output, columns=_JOB_COLUMNS)
         _say_more(len(found) > len(shown))
     return 0
 
 
-def show(job: JobReference, /, *, output: Output = "table", server: Connection = HERE) -> int:
+def show(
+    job: JobReference,
+    /,
+    *,
+    at: AsOf = None,
+    output: Output = "table",
+    server: Connection = HERE,
+) -> int:
     """Show how a job stands, since when, and why it failed if it did."""
+    from ...client.past import PastJob
+
     with server.client() as client:
-        found = job_of(client, job)
+        found = job_as_of(client, job, at)
         facts, error = facts_of(found), found.error
+        if isinstance(found, PastJob):
+            facts |= {"as_of": found.as_of, "position": found.position, "version": found.version}
         if output == "table" and error is not None:
             facts |= {
                 "error": str(error),
@@ -70,6 +83,7 @@ def tasks(
     state: Annotated[TaskStates, Parameter(help="Only tasks that stand there; may be repeated.")] = None,
     name: Annotated[str | None, Parameter(help="Only tasks of the class of this name.")] = None,
     limit: Limit = 100,
+    at: AsOf = None,
     output: Output = "table",
     server: Connection = HERE,
 ) -> int:
@@ -77,7 +91,7 @@ def tasks(
     from jobledger.core.lifecycle import TaskState
 
     with server.client() as client:
-        chosen = job_of(client, job).tasks
+        chosen = job_as_of(client, job, at).tasks
         if state or name:
             chosen = chosen.filter(states_from(TaskState, state) or None, name)
         shown = chosen[:limit] if limit else chosen
@@ -86,10 +100,17 @@ def tasks(
     return 0
 
 
-def history(job: JobReference, /, *, output: Output = "table", server: Connection = HERE) -> int:
+def history(
+    job: JobReference,
+    /,
+    *,
+    at: AsOf = None,
+    output: Output = "table",
+    server: Connection = HERE,
+) -> int:
     """Print everything that happened to a job, as the log has it."""
     with server.client() as client:
-        entries = job_of(client, job).history
+        entries = job_as_of(client, job, at).history
         out.stream(
             (
                 (
@@ -110,13 +131,13 @@ def history(job: JobReference, /, *, output: Output = "table", server: Connectio
     return 0
 
 
-def result(job: JobReference, /, *, server: Connection = HERE) -> int:
+def result(job: JobReference, /, *, at: AsOf = None, server: Connection = HERE) -> int:
     """Print what the root task of a job returned, as JSON.
 
     A list of what each returned where there are several; null where it returned nothing, or has not yet.
     """
     with server.client() as client:
-        out.value(job_of(client, job).result)
+        out.value(job_as_of(client, job, at).result)
     return 0
 
 
@@ -139,11 +160,12 @@ def diagram(
     theme: Annotated[
         Literal["auto", "light", "dark"], Parameter(help="Colours of the SVG.", show_default=True)
     ] = "auto",
+    at: AsOf = None,
     server: Connection = HERE,
 ) -> int:
     """Draw the tasks of a job: as a tree of text, or as SVG to a file."""
     with server.client() as client:
-        found = job_of(client, job)
+        found = job_as_of(client, job, at)
         if to is None:
             client.jobs().display(found)
             return 0

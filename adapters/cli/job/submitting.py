@@ -88,6 +88,12 @@ def submit(
         Parameter(group=_POLICY, help="Take the result of an earlier success of the same code and input."),
     ] = False,
     force: Annotated[bool, Parameter(group=_POLICY, help="Reuse nothing, in the whole job.")] = False,
+    encrypt: Annotated[
+        bool,
+        Parameter(
+            help="Encrypt its inputs, results and errors with a key that is destroyed with `job delete`."
+        ),
+    ] = False,
     wait: Annotated[
         bool, Parameter(help="Wait until it is settled; exit codes as those of `job wait`.")
     ] = False,
@@ -103,7 +109,7 @@ def submit(
 
     if timeout is not None and not wait:
         raise ArgumentError("--timeout is how long to wait: it goes with --wait")
-    root = task_from(task, _read(input), version)
+    root = task_from(task, read_text(input), version)
     policy = _policy(start, priority, max_retries, retry_delay, task_timeout, on_failure, reuse)
     with server.client() as client:
         job = client.jobs().submit(
@@ -115,6 +121,7 @@ def submit(
             idempotency_key=key,
             deadline=deadline,
             force=force,
+            encrypt=encrypt or None,
             **policy,
         )
         if output == "table":
@@ -128,7 +135,7 @@ def submit(
         return settled(job, timeout)
 
 
-def _read(given: str | None) -> bytes | None:
+def read_text(given: str | None) -> bytes | None:
     """Return the JSON text that is meant, None for none. Errors: ArgumentError for a file that cannot be read."""
     if given is None:
         return None

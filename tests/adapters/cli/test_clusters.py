@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from jobledger import Job
 from support.command_line import CommandLine
 
 
@@ -25,6 +28,25 @@ def test_a_cluster_is_made_shown_changed_and_deleted(cli: CommandLine) -> None:
     assert len(cli.ok("cluster", "history", "pool").lines) == 3
 
 
+def test_clusters_are_shown_as_they_were_at_a_moment(cli: CommandLine, run: Callable[..., Job]) -> None:
+    before = run("before the pool", "you").history[-1]
+    cli.ok("cluster", "create", "GPU pool", "--slug", "past-pool")
+    created = cli.ok("cluster", "history", "past-pool", "-o", "json").json[0]["at"]
+    cli.ok("cluster", "update", "past-pool", "--name", "GPUs")
+    cli.ok("cluster", "delete", "past-pool")
+    assert cli.ok("cluster", "show", "past-pool", "--at", created, "-o", "json").json["name"] == "GPU pool"
+    listed = cli.ok("cluster", "list", "--at", created, "-o", "json").json
+    assert {row["slug"]: row["name"] for row in listed}["past-pool"] == "GPU pool"
+    assert len(cli.ok("cluster", "history", "past-pool", "--at", created).lines) == 1
+    listed = cli.ok("cluster", "list", "--at", before.position, "-o", "json").json
+    assert "default" in {row["slug"] for row in listed}
+    assert "past-pool" not in {row["slug"] for row in listed}
+    missing = cli("cluster", "show", "past-pool", "--at", before.position)
+    assert missing.code == 4
+    assert f"there was no cluster 'past-pool' at position {before.position}" in missing.err
+    assert cli("cluster", "list", "--at", 99_999_999).code == 2
+
+
 def test_a_slug_may_be_made_from_the_name(cli: CommandLine) -> None:
     made = cli.ok("cluster", "create", "Night shift", "-o", "json").json
     assert made["slug"].startswith("night-shift")
@@ -34,7 +56,8 @@ def test_a_slug_may_be_made_from_the_name(cli: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["show", "moon"], 4, "'moon'"),
+        (["show", "moon"], 4, "create it: jobledger cluster create moon --slug moon"),
+        (["show", "far away"], 4, "create it: jobledger cluster create 'far away'"),
         (["delete", "moon"], 4, "'moon'"),
         (["delete", "default"], 2, "default"),
         (["update", "default"], 2, "--description"),

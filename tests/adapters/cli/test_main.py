@@ -114,6 +114,10 @@ def test_states_are_those_there_are() -> None:
         (["job", "list", "--limit", "many"], ["--limit", '"many"']),
         (["job", "list", "-o", "xml"], ["-o", '"xml"', "jsonl"]),
         (["job", "list", "--since", "last week"], ["--since", "'last week'", "15m"]),
+        (
+            ["job", "list", "--since", "1h", "--until", "2h"],
+            ["--since", "is after --until", "the longer one"],
+        ),
         (["job", "show"], ["JOB", "requires an argument"]),
         (["job", "show", "a", "b"], ["'b'", "leave it out"]),
         (["runner", "start", "x", "-n", "0"], ["-n", '"0"', ">= 1"]),

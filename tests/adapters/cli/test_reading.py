@@ -254,3 +254,76 @@ def test_a_diagram_is_a_tree_of_text_or_svg(cli: CommandLine, run: Run, tmp_path
     refused = cli("job", "diagram", job.id, "--to", tmp_path / "missing" / "job.svg")
     assert refused.code == 2
     assert "--to" in refused.err
+
+
+# -- as of a moment ---------------------------------------------------------------------------------------------------
+
+
+def test_every_reading_command_tells_of_a_moment_of_the_past(
+    cli: CommandLine, run: Run, served: Served
+) -> None:
+    job = run("moments", "you", labels={"team": "blue"})
+    first, *_, last = job.history
+    at = ("--at", first.position)
+    shown = cli.ok("job", "show", job.id, *at, "-o", "json").json
+    assert (shown["state"], shown["tasks"], shown["finished_at"]) == ("SUBMITTED", {"QUEUED": 1}, None)
+    assert (shown["as_of"], shown["position"], shown["version"]) == (first.at.isoformat(), first.position, 1)
+    (listed,) = cli.ok("job", "list", "--name", "moments", *at, "-o", "json").json
+    assert (listed["id"], listed["state"]) == (str(job.id), "SUBMITTED")
+    assert cli.ok("job", "list", "--name", "moments", "--state", "completed", *at, "-o", "json").json == []
+    (row,) = cli.ok("job", "tasks", job.id, *at, "-o", "jsonl").jsonl
+    assert (row["state"], row["attempt"], row["display"]) == ("QUEUED", 0, "Greet")
+    assert cli.ok("job", "history", job.id, *at).lines == [str(first)]
+    assert cli.ok("job", "result", job.id, *at).json is None
+    assert cli.ok("job", "diagram", job.id, *at).lines[0] == "moments · SUBMITTED · 1 task"
+    assert "Hello" not in cli.ok("job", "diagram", job.id, *at, "--to", "-").out
+    assert cli.ok("job", "logs", job.id, *at).out == ""
+    assert "greeting" in cli.ok("job", "logs", job.id, "--at", last.position).out
+
+
+def test_a_moment_is_a_position_or_a_time_or_so_long_ago(cli: CommandLine, run: Run) -> None:
+    job = run("forms", "you")
+    first = job.history[0]
+    for form in (f"#{first.position}", first.position, first.at.isoformat()):
+        assert cli.ok("job", "show", job.id, "--at", form, "-o", "json").json["version"] == 1, form
+    assert cli.ok("job", "show", job.id, "--at", "0s", "-o", "json").json["state"] == "COMPLETED"
+    wrong = cli("job", "show", job.id, "--at", "yesterday")
+    assert wrong.code == 2
+    assert "'yesterday' is neither a position of the log, such as 4711 or #4711, nor a time" in wrong.err
+
+
+def test_the_latest_job_of_a_moment_is_the_newest_one_of_then(cli: CommandLine, run: Run) -> None:
+    first = run("newest", "you")
+    at = first.history[-1].position
+    run("newest", "you")
+    assert cli.ok("job", "show", "latest:newest", "--at", at, "-o", "json").json["id"] == str(first.id)
+    nothing = cli("job", "show", "latest:newest", "--at", 1)
+    assert nothing.code == 4
+    assert "there was no job whose name contains 'newest' at position 1" in nothing.err
+
+
+def test_moments_that_are_none_are_told(cli: CommandLine, run: Run) -> None:
+    job = run("no moments", "you")
+    first = job.history[0]
+    before = cli("job", "tasks", job.id, "--at", "30d")
+    assert before.code == 4
+    assert f"job {job.id} did not exist at 2" in before.err
+    assert f"it begins at position {first.position}" in before.err
+    beyond = cli("job", "list", "--at", 99_999_999)
+    assert beyond.code == 2
+    assert "at=99999999 is beyond the end of the log: its newest commit is at position" in beyond.err
+    assert cli("job", "show", job.id, "--at", "2999-01-01").code == 2
+    for option in ("--follow", "--until=1d"):
+        both = cli("job", "logs", job.id, "--at", first.position, option)
+        assert both.code == 2
+        assert f"--at and {option.partition('=')[0]} exclude each other" in both.err
+
+
+def test_a_job_that_was_deleted_is_shown_as_of_before_that(
+    cli: CommandLine, run: Run, served: Served
+) -> None:
+    job = run("deleted later", "you")
+    last = job.history[-1]
+    served.client.jobs().delete(job)
+    assert cli("job", "show", job.id).code == 4
+    assert cli.ok("job", "show", job.id, "--at", last.position, "-o", "json").json["state"] == "COMPLETED"

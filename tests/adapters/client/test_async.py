@@ -262,7 +262,9 @@ def test_help_shows_what_a_method_takes() -> None:
     signature = str(inspect.signature(JobClient.submit))
     assert signature.startswith("(self, name: 'str', root_task_or_tasks: 'Tasks', cluster: ")
     assert "session" not in signature
-    assert str(inspect.signature(Client("nats://h").jobs().find)) == "(job_or_id: 'JobOrId') -> 'Job'"
+    assert str(inspect.signature(Client("nats://h").jobs().find)) == (
+        "(job_or_id: 'JobOrId', *, at: 'At | None' = None) -> 'Job | PastJob'"
+    )
     for method, returns in (
         (AsyncJobClient.submit, "AsyncJob"),
         (AsyncJobClient.subscribe, "AsyncSubscription"),

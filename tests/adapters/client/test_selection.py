@@ -97,6 +97,8 @@ def test_a_task_is_named_by_class_instance_or_name() -> None:
         ((NOON, "soon"), r"'soon' is no time"),
         ((UUID(int=1), NOON), r"mixes an id and a time"),
         ((3, 4), r"temporal_extent: 3 is no time"),
+        ((NOON, datetime(2020, 1, 1, tzinfo=UTC)), r"ends before it begins: pass the earlier end first"),
+        ((UUID(int=2), UUID(int=1)), r"ends before it begins"),
     ],
     ids=str,
 )

@@ -135,6 +135,15 @@ def test_a_position_is_where_another_one_goes_on(client: Client) -> None:
         assert later.next().old is CANCELED
 
 
+def test_since_a_position_that_is_not_there_yet_is_a_mistake(client: Client) -> None:
+    position = client.jobs().submit("first", Add(1)).history[-1].position
+    client.jobs().subscribe(print, since=position).close()
+    with pytest.raises(
+        ArgumentError, match=rf"since={position + 1} is beyond the end of the log: its newest commit"
+    ):
+        client.jobs().subscribe(print, since=position + 1)
+
+
 def test_since_a_time_with_nothing_after_it_is_from_now_on(client: Client) -> None:
     job = client.jobs().submit("adding", Add(1))
     heard = Heard()

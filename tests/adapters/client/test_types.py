@@ -12,16 +12,19 @@ import jobledger
 from jobledger import (
     AsyncClient,
     AsyncClusterClient,
+    AsyncFeedClient,
     AsyncJobClient,
     AsyncTaskRunner,
     Client,
     ClusterClient,
     ExecutionContext,
+    FeedClient,
     Job,
     JobClient,
     Runner,
     TaskRunner,
 )
+from jobledger.audit import AsyncAuditClient, AuditClient
 from jobledger.data import AsyncSubscription, Subscription
 from jobledger.testing import InlineClient, InlineRunner
 
@@ -86,15 +89,16 @@ def careful(jobs: JobClient, task: Task, **policy: Unpack[PolicyOptions]) -> Job
 
 BLOCKING = """
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 from uuid import UUID
 
 from jobledger import Client, ClusterClient, Concurrency, Job, JobClient, JobState, TaskRunner, TaskState
 from jobledger.data import Cluster, ClusterEntry, History, JobChange, JobError, JobRow, LogRecord, LogRecords, Outcomes
-from jobledger.data import ExecutionStats, JobStatus, ProgressIndicator, Reasons, Selection, Spans, SubmissionStatus
+from jobledger.audit import AuditReport, Checkpoint, Exported
+from jobledger.data import ExecutionStats, FeedStatus, JobStatus, ProgressIndicator, Reasons, Selection, Spans, SubmissionStatus
 from jobledger.data import Attempt, Cause, Error, Source, Status, StopRequest, Subscription, TaskIdentifier, Tasks
-from jobledger.data import TaskView, Value, ViewStatus
+from jobledger.data import JobReplay, Origin, PastJob, ReplayStep, StateChange, TaskDiff, TaskView, Value, ViewStatus, WhatIf
 from jobledger.errors import JobCanceled, JobFailed, JobLedgerError, ResultError
 from tasks import RUNNER, Add, careful
 
@@ -112,8 +116,19 @@ with Client(patience=5) as client:
     assert_type(job, Job)
     assert_type(careful(jobs, Add(1), timeout=30, on_failure="continue"), Job)
     assert_type(jobs.find(job.id), Job)
+    assert_type(jobs.find(job.id, at=datetime.now(UTC)), PastJob)
+    assert_type(jobs.replay(job.id), JobReplay)
+    edits = {3: Add(1)}
+    assert_type(jobs.fork(job, tasks=edits), Job)
+    fork = jobs.fork(job.at(4711), tasks={3: Add(1), 4: {"left": 2}}, requeue_running=True, name="again")
+    assert_type(jobs.fork(job.id, tasks={job.tasks[4]: Add(1)}), Job)
+    assert_type(fork.origin, Origin | None)
+    assert_type(jobs.diff(job, fork, duration_factor=2).tasks, list[TaskDiff])
+    assert_type(jobs.what_if(job, tasks=[Add]), WhatIf)
     red: Selection = {"job_states": JobState.FAILED, "labels": {"team": ["red"]}, "tasks": Add}
     assert_type(jobs.query(("2026-01-01", None), limit=10, **red), list[Job])
+    assert_type(jobs.query(at=4711, **red), list[PastJob])
+    assert_type((jobs.rows(at=4711), jobs.count(at=4711)), tuple[list[JobRow], int])
     assert_type(jobs.rows(task_states=[TaskState.FAILED], clusters="gpu"), list[JobRow])
     assert_type(jobs.count(name="nightly"), int)
     assert_type(jobs.latest(Add), Job | None)
@@ -159,6 +174,13 @@ with Client(patience=5) as client:
     assert_type((job.tasks, job.tasks_by_state), tuple[Tasks, dict[TaskState, int]])
     assert_type((job.progress, job.execution_stats), tuple[list[ProgressIndicator], ExecutionStats])
     assert_type(job.history, History)
+    past = job.at(4711)
+    assert_type(past, PastJob)
+    assert_type((past.state, past.tasks, past.history, past.as_of), tuple[JobState, Tasks, History, datetime])
+    replay = job.replay()
+    assert_type((replay.step(), replay.back()), tuple[ReplayStep | None, ReplayStep | None])
+    assert_type(replay.seek(past.position).changes, list[StateChange])
+    assert_type((replay.search(state=JobState.FAILED), replay.job), tuple[ReplayStep | None, PastJob])
     print(job.on_failure == "continue", [entry.text for entry in job.history])
 
     task = job.tasks.filter(state=TaskState.FAILED, name="Add")[0]
@@ -181,6 +203,17 @@ with Client(patience=5) as client:
     assert_type(clusters.history(gpu), list[ClusterEntry])
     clusters.delete(gpu, force=True)
 
+    feed = client.feed()
+    assert_type((feed.status(), feed.turn_on(max_age=timedelta(days=7))), tuple[FeedStatus, FeedStatus])
+    assert_type((feed.limit(max_bytes=2**30), feed.rebuild(timeout=5)), tuple[FeedStatus, FeedStatus])
+    assert_type(feed.turn_off(), FeedStatus)
+
+    audit = client.audit()
+    assert_type(audit.export("of.bundle", jobs=job, start=1, key="own.pem"), Exported)
+    assert_type(audit.checkpoint("head.checkpoint"), Checkpoint)
+    assert_type(audit.verify(checkpoint="head.checkpoint"), AuditReport)
+    assert_type(job.sealed, bool)
+
     runner = client.runner(cluster=gpu, tasks=[Add], concurrency=4)
     assert_type(runner, TaskRunner)
     assert_type(RUNNER.connect_to(client), TaskRunner)
@@ -199,8 +232,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, assert_type
 
 from jobledger import AsyncClient, AsyncClusterClient, AsyncJob, AsyncJobClient, AsyncTaskRunner, JobState
-from jobledger.data import AsyncSubscription, Cluster, ClusterEntry, History, JobChange, JobRow, LogRecord, LogRecords
-from jobledger.data import Outcomes, Reasons, Spans, TaskIdentifier, Tasks, ViewStatus
+from jobledger.audit import AuditReport, Checkpoint, Exported
+from jobledger.data import AsyncSubscription, FeedStatus, Cluster, ClusterEntry, History, JobChange, JobRow, LogRecord, LogRecords
+from jobledger.data import Divergence, JobDiff, JobReplay, Origin, Outcomes, PastJob, Reasons, ReplayStep, Spans, TaskIdentifier, Tasks, ViewStatus
 from tasks import Add
 
 
@@ -211,7 +245,14 @@ async def program() -> AsyncJob:
         job = await jobs.submit("adding", Add(1), on_failure="continue")
         assert_type(job, AsyncJob)
         assert_type(await jobs.find(job.id), AsyncJob)
+        assert_type(await jobs.find(job.id, at=4711), PastJob)
+        assert_type((await jobs.replay(job)).current, ReplayStep | None)
+        fork = await jobs.fork(job.id, at=4711, tasks={3: Add(1)})
+        assert_type((fork, fork.origin), tuple[AsyncJob, Origin | None])
+        assert_type(await jobs.diff(job, fork), JobDiff)
+        assert_type((await jobs.what_if(job)).divergences, list[Divergence])
         assert_type(await jobs.query(name="nightly"), list[AsyncJob])
+        assert_type(await jobs.query(name="nightly", at=4711), list[PastJob])
         assert_type(await jobs.rows(limit=5), list[JobRow])
         assert_type(await jobs.count(), int)
         assert_type(await jobs.latest("Add"), AsyncJob | None)
@@ -241,6 +282,7 @@ async def program() -> AsyncJob:
         assert_type(await job.wait(), AsyncJob)
         assert_type(await job.refresh(), AsyncJob)
         assert_type(job.watch(), AsyncIterator[AsyncJob])
+        assert_type((await job.at(4711), await job.replay()), tuple[PastJob, JobReplay])
         assert_type(await job.history(), History)
         assert_type(await job.result(), Any)
         assert_type((job.state, job.tasks), tuple[JobState, Tasks])
@@ -253,6 +295,16 @@ async def program() -> AsyncJob:
         assert_type(await clusters.update(pool, description="spare"), Cluster)
         assert_type(await clusters.history(pool), list[ClusterEntry])
         await clusters.delete(pool)
+
+        feed = client.feed()
+        assert_type((await feed.status(), await feed.turn_on()), tuple[FeedStatus, FeedStatus])
+        assert_type((await feed.limit(max_age=5), await feed.rebuild()), tuple[FeedStatus, FeedStatus])
+        assert_type(await feed.turn_off(), FeedStatus)
+
+        audit = client.audit()
+        assert_type(await audit.export("of.bundle"), Exported)
+        assert_type(await audit.checkpoint("head.checkpoint", key="own.pem"), Checkpoint)
+        assert_type(await audit.verify(), AuditReport)
 
         runner = client.runner(tasks=[Add])
         assert_type(runner, AsyncTaskRunner)
@@ -306,7 +358,8 @@ jobs.submit("adding", Add("1"))  # E: Argument 1 to "Add" has incompatible type 
 jobs.submit("adding", Add(1), prio=3)  # E: Unexpected keyword argument "prio"
 jobs.submit("adding", Add(1), on_failure="stop")  # E: Argument "on_failure" has incompatible type
 jobs.submit(5, Add(1))  # E: Argument 1 has incompatible type "int"
-jobs.find(5)  # E: Argument 1 has incompatible type "int"
+jobs.find(5)  # E: No overload variant of "find" of "Finds" matches argument type "int"
+jobs.find("an id", at=7).wait()  # E: "PastJob" has no attribute "wait"
 jobs.subscribe(5)  # E: Argument 1 has incompatible type "int"
 jobs.submit("adding", Add(1)).wait("5")  # E: Argument 1 has incompatible type "str"
 
@@ -349,8 +402,32 @@ def test_a_program_sees_exact_types_and_its_mistakes(tmp_path: Path) -> None:
     ("program", "used"),
     [
         (TASKS, [ExecutionContext]),
-        (BLOCKING, [Client, JobClient, Job, ClusterClient, TaskRunner, Runner, Subscription]),
-        (AWAITED, [AsyncClient, AsyncJobClient, AsyncClusterClient, AsyncTaskRunner, AsyncSubscription]),
+        (
+            BLOCKING,
+            [
+                Client,
+                JobClient,
+                Job,
+                ClusterClient,
+                AuditClient,
+                FeedClient,
+                TaskRunner,
+                Runner,
+                Subscription,
+            ],
+        ),
+        (
+            AWAITED,
+            [
+                AsyncClient,
+                AsyncJobClient,
+                AsyncClusterClient,
+                AsyncAuditClient,
+                AsyncFeedClient,
+                AsyncTaskRunner,
+                AsyncSubscription,
+            ],
+        ),
         (TESTING, [InlineClient, InlineRunner]),
     ],
     ids=["tasks", "blocking", "awaited", "testing"],

@@ -129,7 +129,7 @@ def test_a_canceled_job_is_waited_for_until_its_running_task_has_ended(
     (ref,) = bare_runner.claim()
     jobs.cancel(job)
     waiting = in_background(lambda: job.wait(raise_on_failure=False))
-    with pytest.raises(TimeoutError, match="is not settled: CANCELED with tasks 1 RUNNING"):
+    with pytest.raises(TimeoutError, match=r"is not settled after 0.1 s: CANCELED with tasks 1 RUNNING"):
         job.wait(timeout=0.1)
     assert not waiting.done()
     bare_runner.report(computed(ref))
@@ -143,11 +143,11 @@ def test_time_runs_out_with_the_state_so_far(client: Client, bare_runner: BareRu
         job.wait(timeout=0.2)
     assert 0.2 <= time.monotonic() - began < 1.5
     assert str(caught.value) == (
-        f"job 'adding' ({job.id}) is not settled: SUBMITTED with tasks 2 QUEUED; task 0 is ready: waits for a runner "
-        "of cluster 'default' with task Add v0.0 after 0.2 s. It goes on: wait again, or cancel it"
+        f"job 'adding' ({job.id}) is not settled after 0.2 s: SUBMITTED with tasks 2 QUEUED; task 0 is ready: waits "
+        "for a runner of cluster 'default' with task Add v0.0. It goes on: wait again, or cancel it"
     )
     bare_runner.claim()
-    with pytest.raises(TimeoutError, match="RUNNING with tasks 1 QUEUED, 1 RUNNING after 0 s"):
+    with pytest.raises(TimeoutError, match=r"after 0 s: RUNNING with tasks 1 QUEUED, 1 RUNNING. It goes on"):
         job.wait(timeout=0)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from jobledger import ExecutionContext, Task
 from jobledger.adapters.nats.names import Names
-from jobledger.core.errors import ArgumentError
+from jobledger.core.errors import ArgumentError, ErasedError
 from jobledger.core.events import AttemptFailed
 from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.core.options import Concurrency, Retry
@@ -183,3 +183,33 @@ def test_the_plugin_tells_the_story_of_the_jobs_of_a_failed_test(pytester: pytes
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*jobledger job 'a story'*", "*ValueError: the reason*"])
+
+
+# -- sealed jobs ------------------------------------------------------------------------------------------------------
+
+
+class Confide(Task):
+    text: str
+
+    def execute(self, context: ExecutionContext) -> str:
+        context.submit_subtask(Confided("got"))
+        context.job_cache["what"] = self.text.encode()
+        return self.text
+
+
+class Confided(Task):
+    verb: str
+
+    def execute(self, context: ExecutionContext) -> str:
+        return f"{self.verb} {context.job_cache['what'].decode()}"
+
+
+def test_a_sealed_job_runs_as_any_other_and_is_erased() -> None:
+    client = InlineClient(encrypt=True)
+    job = client.run(Confide("a secret"), Confided)
+    assert [task.result for task in job.tasks] == ["a secret", "got a secret"]
+    assert "a secret" not in str(client.events(job))
+    end = job.history[-1].position
+    client.jobs().delete(job)
+    with pytest.raises(ErasedError, match=f"job {job.id} was erased"):
+        client.jobs().find(job.id, at=end).tasks[1].input  # noqa: B018
