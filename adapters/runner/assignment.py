@@ -132,6 +132,10 @@ class Assignments:
         """Every attempt held, as the engine is told."""
         return list(self._held)  # type: ignore[arg-type]  # msgspec writes a tuple as it writes a NamedTuple
 
+    def all_among(self, refs: Iterable[AttemptRef]) -> bool:
+        """Whether nothing else is held than these."""
+        return self._held.keys() <= set(refs)
+
     def admit(self, jobs: Iterable[ClaimedJob]) -> list[Assignment]:
         """Take what the engine handed out; return what of it is new, in order."""
         held, settled = self._held, self._settled

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -23,6 +23,16 @@ from .news import News
 log = logging.getLogger(__name__)
 
 
+class Said(NamedTuple):
+    """A sign of life."""
+
+    asked: (
+        float  #: when it left for the first time, by the clock of leases: it may be that one that is answered
+    )
+    lease: float  #: seconds
+    holds: list[p.AttemptRef]
+
+
 class Heartbeat:
     """Beats three times a lease while anything is held, as soon as there is news, and not at all otherwise.
 
@@ -36,9 +46,9 @@ class Heartbeat:
         runner_id: str,
         assignments: Assignments,
         news: News,
-        seen: Callable[[p.HeartbeatSeen, float], None],
+        seen: Callable[[p.HeartbeatSeen, Said], None],
     ) -> None:
-        """`seen` is called with every answer, and when it was asked for by the clock of leases."""
+        """`seen` is called with every answer, and what was said."""
         self._link = link
         self._subject = link.names.heartbeat(runner_id)
         self._assignments = assignments
@@ -81,10 +91,10 @@ class Heartbeat:
 
     async def _say(self, news: list[tuple[Assignment, ReportProgress, bytes]], lease: float) -> None:
         running = cast(Any, [msgspec.Raw(data) for _, _, data in news])
-        asked = clock()  # the first time: it may be that one that is answered
+        said = Said(clock(), lease, self._assignments.refs)
 
         def request(tries: int) -> bytes:
-            return p.encode(p.Heartbeat(self._assignments.refs, running))
+            return p.encode(p.Heartbeat(said.holds, running))
 
         try:
             reply = await self._link.ask(self._subject, request, timeout=lease / 3, patience=lease / 3)
@@ -96,4 +106,4 @@ class Heartbeat:
             return
         for assignment, latest, _ in news:
             assignment.told = latest
-        self._seen(reply, asked)
+        self._seen(reply, said)

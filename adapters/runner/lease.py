@@ -15,21 +15,16 @@ class Lease:
 
     def __init__(self) -> None:
         self.until = -math.inf  #: by `clock`
-        self._length = 0.0
 
-    def renewed(self, asked: float, length: float, *, holding: bool) -> None:
-        """An exchange that left at `asked` was answered by an engine whose leases have this length, in seconds.
+    def renewed(self, asked: float, length: float, *, uncounted: bool) -> None:
+        """A request that left at `asked` was answered by an engine whose leases have this length, in seconds.
 
-        Once a lease is over, the engine begins another, which does not cover what was held under the old one. So who is
-        `holding` something, and asked too late, learns first what of it is lost: see `counted`.
+        Once a lease is over, the engine begins another, which does not cover what was held under the old one. So an
+        answer to what was asked too late renews nothing while something is `uncounted`: held, without the answer saying
+        whether it is lost.
         """
-        self._length = length
-        if not holding or asked <= self.until:
+        if not uncounted or asked <= self.until:
             self.until = max(self.until, asked + length)
-
-    def counted(self, asked: float) -> None:
-        """A request that left at `asked` and told what is held was answered: what is lost of it is known, and dropped."""
-        self.until = max(self.until, asked + self._length)
 
     @property
     def over(self) -> bool:

@@ -24,7 +24,7 @@ from .demand import Demand
 from .execution import execute, release
 from .flight import Flight
 from .halts import Halts
-from .heartbeat import Heartbeat
+from .heartbeat import Heartbeat, Said
 from .lease import Lease
 from .limits import Limits
 from .news import News
@@ -189,11 +189,11 @@ class Session:
 
     def _answered(self, flight: Flight, reply: p.Exchanged, over: list[Assignment]) -> None:
         """An exchange was answered, and these are over by that."""
-        holding = bool(self._assignments)
+        uncounted = bool(self._assignments)
         new = self._assignments.admit(reply.jobs)
         if flight.recounts:  # what was handed out before comes in any order
             new.sort(key=lambda assignment: (assignment.job_id, assignment.order))
-        self._lease.renewed(flight.asked, reply.lease, holding=holding)
+        self._lease.renewed(flight.asked, reply.lease, uncounted=uncounted)
         self._heartbeat.ensure(reply.lease)
         if self._traffic.draining:
             self._outbox.give_back(new, "the runner is stopping")
@@ -209,7 +209,7 @@ class Session:
         """These are over, and nobody will ever answer."""
         self._todo.answered(over=over)
 
-    def _alive(self, reply: p.HeartbeatSeen, asked: float) -> None:
+    def _alive(self, reply: p.HeartbeatSeen, said: Said) -> None:
         """A sign of life was answered."""
         for assignment in self._assignments.lose(reply.lost):
             log.warning(
@@ -217,8 +217,9 @@ class Session:
             )
         for halted in reply.halted:
             self._halts.halt(halted)
-        # Only now: before, a worker could have begun what is lost.
-        self._lease.counted(asked)
+        # Only now: before, a worker could have begun what is lost. An answer that was on its way may have brought more.
+        uncounted = not self._assignments.all_among(said.holds)
+        self._lease.renewed(said.asked, said.lease, uncounted=uncounted)
         self._todo.go_on()
         self._alarm.ring()
 

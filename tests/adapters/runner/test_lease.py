@@ -13,33 +13,33 @@ def test_a_runner_has_no_lease_before_the_engine_answered() -> None:
 
 def test_an_exchange_renews_it_from_when_it_was_asked() -> None:
     lease = Lease()
-    lease.renewed(asked := clock(), LENGTH, holding=False)
+    lease.renewed(asked := clock(), LENGTH, uncounted=False)
     assert not lease.over
     assert lease.until == asked + LENGTH
-    lease.renewed(asked + 1, LENGTH, holding=True)
+    lease.renewed(asked + 1, LENGTH, uncounted=True)
     assert lease.until == asked + LENGTH + 1
 
 
 def test_an_answer_that_is_overtaken_takes_nothing_back() -> None:
     lease = Lease()
-    lease.renewed(clock(), LENGTH, holding=False)
+    lease.renewed(clock(), LENGTH, uncounted=False)
     until = lease.until
-    lease.renewed(clock() - 10, LENGTH, holding=True)
-    lease.counted(clock() - 10)
+    lease.renewed(clock() - 10, LENGTH, uncounted=True)
+    lease.renewed(clock() - 10, LENGTH, uncounted=False)
     assert lease.until == until
 
 
 def test_a_new_lease_does_not_cover_what_was_held_under_the_old_one() -> None:
     lease = Lease()
-    lease.renewed(clock() - 2, 1.0, holding=False)
-    lease.renewed(clock(), LENGTH, holding=True)
+    lease.renewed(clock() - 2, 1.0, uncounted=False)
+    lease.renewed(clock(), LENGTH, uncounted=True)
     assert lease.over
-    lease.counted(clock())  # what was lost of it is known now
+    lease.renewed(clock(), LENGTH, uncounted=False)  # what was lost of it is known now
     assert not lease.over
 
 
-def test_who_holds_nothing_just_begins_another() -> None:
+def test_where_nothing_is_uncounted_another_begins() -> None:
     lease = Lease()
-    lease.renewed(clock() - 2, 1.0, holding=False)
-    lease.renewed(clock(), LENGTH, holding=False)
+    lease.renewed(clock() - 2, 1.0, uncounted=False)
+    lease.renewed(clock(), LENGTH, uncounted=False)
     assert not lease.over

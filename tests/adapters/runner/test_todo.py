@@ -22,7 +22,7 @@ from jobledger.core.submission import TaskSpec
 
 def make_todo(*, exact: bool = True, lease: float = 1000.0) -> Todo:
     held = Lease()
-    held.renewed(clock(), lease, holding=False)
+    held.renewed(clock(), lease, uncounted=False)
     return Todo(held, exact=exact, on_stale=lambda: None)
 
 
@@ -188,14 +188,14 @@ def test_a_job_or_some_tasks_of_it_can_be_given_back() -> None:
 def test_after_the_lease_nothing_begins_until_it_is_renewed() -> None:
     stale = threading.Event()
     lease = Lease()
-    lease.renewed(clock() - 2, 1, holding=False)
+    lease.renewed(clock() - 2, 1, uncounted=False)
     todo = Todo(lease, exact=True, on_stale=stale.set)
     add(todo, claimed(0))
     with ThreadPoolExecutor(1) as pool:
         taken = pool.submit(todo.take)
         assert stale.wait(10)
         assert not taken.done()
-        lease.renewed(clock(), 1000, holding=False)
+        lease.renewed(clock(), 1000, uncounted=False)
         todo.go_on()
         assignment = taken.result(10)
     assert assignment is not None
@@ -205,8 +205,8 @@ def test_after_the_lease_nothing_begins_until_it_is_renewed() -> None:
 def test_an_older_answer_does_not_shorten_a_lease() -> None:
     lease = Lease()
     assert lease.over
-    lease.renewed(clock(), 1000, holding=False)
-    lease.renewed(clock() - 2, 1, holding=False)
+    lease.renewed(clock(), 1000, uncounted=False)
+    lease.renewed(clock() - 2, 1, uncounted=False)
     assert not lease.over
 
 

@@ -28,7 +28,7 @@ class Bench:
 
     def __init__(self, size: int, work: Callable[[Assignment, UserCode], None]) -> None:
         lease = Lease()
-        lease.renewed(clock(), 1000, holding=False)
+        lease.renewed(clock(), 1000, uncounted=False)
         self.todo = Todo(lease, exact=size == 1, on_stale=lambda: None)
         self.workers = Workers(size, self.todo, work)
         self.told: list[str] = []
