@@ -16,7 +16,7 @@ import pytest
 from faults.conftest import Site
 from faults.record import Record
 from faults.tasks import Chain, Fan, Layers, Mixed, Step, Tree
-from jobledger import Job, JobState, Task, TaskState
+from jobledger import Client, Job, JobState, Task, TaskState
 from jobledger.adapters.nats.names import Names
 from jobledger.core import events as e
 from support.processes import PythonProcess
@@ -101,6 +101,9 @@ def test_whatever_is_killed(own_site: Site, own_server: NatsServer, record: Reco
     record.check(*jobs)
     assert kills >= 10
     assert asyncio.run(_verify(own_server.url, Names("default"))) == {str(job.id) for job in jobs}
+    with Client(own_server.url) as auditor:
+        report = auditor.audit().verify()
+    assert report.ok, report
 
 
 def _until_moved_on(record: Record, submitter: Submitter, steps: int) -> None:

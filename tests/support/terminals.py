@@ -80,7 +80,7 @@ class AtTerminal:
         """Wait for its end; return the exit code."""
         until = time.monotonic() + _PATIENCE
         while self._process.poll() is None:
-            assert time.monotonic() < until, f"it has not ended: {self.screen}"
+            assert time.monotonic() < until, f"it has not ended: {self.heard[-2000:]!r}"
             self._hear()
         while self._hear():
             pass

@@ -51,13 +51,16 @@ class Terminal:
         self._typed = b""
         self.size = (80, 24)  #: columns and lines, as of the last key
         self._shown = True
+        self._stopped = False
 
     def __enter__(self) -> Self:
         self._open()
         self._suspend = signal.signal(signal.SIGTSTP, self._suspended)
+        self._interrupt = signal.signal(signal.SIGINT, self._interrupted)
         return self
 
     def __exit__(self, *error: object) -> None:
+        signal.signal(signal.SIGINT, self._interrupt)
         signal.signal(signal.SIGTSTP, self._suspend)
         self._close()
 
@@ -79,6 +82,11 @@ class Terminal:
         signal.signal(signal.SIGTSTP, self._suspended)
         self._open()
 
+    def _interrupted(self, number: int, frame: object) -> None:
+        """Ctrl-C: it is kept in mind, as the interpreter may be in a callback just now that loses what is raised."""
+        self._stopped = True
+        raise KeyboardInterrupt
+
     def show(self, lines: list[str]) -> None:
         """Show these lines: as many as the terminal has, each no wider than it."""
         # Cleared before it is written: behind its last character, that one would go.
@@ -91,6 +99,8 @@ class Terminal:
         "end of input" where nobody can press one any more.
         """
         while not self._typed:
+            if self._stopped:
+                raise KeyboardInterrupt
             columns, lines = shutil.get_terminal_size()
             size = (columns, lines)
             if size != self.size or not self._shown:
