@@ -172,8 +172,10 @@ def _tell(report: AuditReport) -> None:
 
 
 def _notes(report: AuditReport) -> list[str]:
+    from jobledger.projections.audit import FindingKind
+
     notes = list(report.notes)
-    if report.key:
+    if report.key and not any(finding.kind is FindingKind.SIGNATURE for finding in report.findings):
         checked = (
             "which is the one that was given" if report.trusted else "and no public key was given to compare"
         )

@@ -36,6 +36,16 @@ def test_a_log_is_exported_signed_and_verified(cli: CommandLine, job: Job) -> No
     assert f"signed by {fingerprint}, which is the one that was given" in said.err
 
 
+def test_a_signature_by_another_key_is_a_finding(cli: CommandLine, job: Job) -> None:
+    for name in ("key", "other"):
+        cli.ok("audit", "keygen", name)
+    cli.ok("audit", "export", "-o", "all.bundle", "--key", "key")
+    said = cli("audit", "verify", "all.bundle", "--public-key", "other.pub")
+    assert said.code == 8
+    assert "SIGNATURE: SHA256SUMS.sig of all.bundle: it is signed by another key" in said.out
+    assert said.err == ""
+
+
 def test_a_job_and_a_range_are_exported(cli: CommandLine, job: Job) -> None:
     first, *_, last = job.history
     one = cli.ok("audit", "export", "-o", "one", "--job", job.id, "--format", "json").json
