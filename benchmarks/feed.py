@@ -251,6 +251,8 @@ def main() -> None:
     if options.what == "rate":
         figures = rate(options.tasks, options.repeat)
     else:
+        if options.node is None or not (options.subscriber.parent / "node_modules").is_dir():
+            parser.error(f"`kills` needs Node.js, and `npm ci` done in {options.subscriber.parent}")
         print(f"seed {options.seed}")
         figures = kills(options.tasks, options.kills, options.seed, options.node, options.subscriber)
     for name, figure in figures.items():
