@@ -37,12 +37,15 @@ async def verify_log(
         vouching = None
         if checkpoint is not None:
             vouching = Vouching(held.enter_context(CheckpointFile(checkpoint)), names.namespace, known)
-        last = await _look_at_stream(client, names, findings)
+        last, readable = await _look_at_stream(client, names, findings)
         audit = LogAudit(findings)
         if vouching is not None:
             audit.marks = vouching.marks(1, max(last, 1), whole=True)
-        await _read(client, names, last, audit)
         vouched, notes = 0, list[str]()
+        if not readable:
+            notes.append("no commit was looked at: the stream does not allow direct reads (allow_direct)")
+            return audit.report(vouched=vouched, notes=notes)
+        await _read(client, names, last, audit)
         if vouching is not None:
             vouched, notes = vouching.finish(audit, last, findings, log=True)
     return audit.report(vouched=vouched, notes=notes)
@@ -56,13 +59,14 @@ async def take_checkpoint(
     Errors: ArgumentError; JobLedgerError for a log with findings; StreamMissing; ServerAway.
     """
     findings = Findings()
-    last = await _look_at_stream(client, names, findings)
+    last, readable = await _look_at_stream(client, names, findings)
     if not last:
         raise ArgumentError(
             f"the log of namespace {names.namespace!r} is empty: there is nothing to vouch for"
         )
     audit, marks = LogAudit(findings), Marks(last)
-    await _read(client, names, last, audit, marks)
+    if readable:
+        await _read(client, names, last, audit, marks)
     if findings.count:
         raise JobLedgerError(
             f"no checkpoint was taken, as the log is not sound: {findings.first()[0]}. `jobledger audit verify` shows all "
@@ -71,8 +75,8 @@ async def take_checkpoint(
     return write_checkpoint(Path(to), names, audit, marks, key)
 
 
-async def _look_at_stream(client: Client, names: Names, findings: Findings) -> int:
-    """Check the settings of the log, and return its last position."""
+async def _look_at_stream(client: Client, names: Names, findings: Findings) -> tuple[int, bool]:
+    """Check the settings of the log. Return its last position, and whether it can be read."""
     try:
         info = await jetstream(client, f"STREAM.INFO.{names.log_stream}", {})
     except JetStreamError as error:
@@ -81,8 +85,7 @@ async def _look_at_stream(client: Client, names: Names, findings: Findings) -> i
         raise
     for text in stored_differences(names, info["config"]):
         findings.add(Finding(FindingKind.SETTINGS, text, part=names.log_stream))
-    last: int = info["state"]["last_seq"]
-    return last
+    return info["state"]["last_seq"], bool(info["config"].get("allow_direct"))
 
 
 async def _read(client: Client, names: Names, last: int, audit: LogAudit, marks: Marks | None = None) -> None:

@@ -91,6 +91,28 @@ def test_a_stream_with_other_settings_is_told(nats_server: NatsServer, tmp_path:
             client.audit().checkpoint(tmp_path / "checkpoint")
 
 
+def test_a_stream_that_cannot_be_read_is_told_by_its_settings(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    names = Names("audited-closed")
+
+    def close(settings: StreamConfig) -> None:
+        settings.allow_direct = False
+
+    commit = random_log(Random(1), jobs=1)[0][2]
+    with_stream(nats_server.url, names, close, encode_message(1, commit))
+    with Client(nats_server.url, namespace=names.namespace) as client:
+        report = client.audit().verify()
+        assert [(one.kind, one.text) for one in report.findings] == [
+            (FindingKind.SETTINGS, "allow_direct = None, but must be True")
+        ]
+        assert report.notes == [
+            "no commit was looked at: the stream does not allow direct reads (allow_direct)"
+        ]
+        with pytest.raises(JobLedgerError, match="the log is not sound: SETTINGS"):
+            client.audit().checkpoint(tmp_path / "checkpoint")
+
+
 def test_what_was_deleted_from_the_stream_is_named(nats_server: NatsServer) -> None:
     names = Names("audited-deleted")
 
