@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
@@ -20,7 +19,10 @@ from . import protocol as p
 from .clusters import ClusterDirectory
 from .nats.connection import Endpoint, connect
 from .nats.inbox import Inbox
-from .nats.names import Names
+from .nats.names import Names, names_of
+from .nats.streams import read_partitions
+from .nats.wire import Wire
+from .question import Question, Request
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +45,15 @@ class Link:
         self._name = name
         self.names = names
         self.clusters = ClusterDirectory(self)
-        self._client: Client | None = None
+        self._client: Wire | None = None
         self._endpoint: Endpoint | None = None
         self._inbox: Inbox | None = None
         self._opening = asyncio.Lock()
         self._listeners: list[_Listener] = []
+        self._parts: tuple[Names, ...] | None = None  #: as `parts` found them
 
     @property
-    def nc(self) -> Client:
+    def nc(self) -> Wire:
         """The connection. Errors: ServerUnavailable before `open` and after `close`."""
         if self._client is None:
             raise ServerUnavailable("this client is closed, or was not opened yet")
@@ -92,9 +95,24 @@ class Link:
 
         return end
 
+    async def parts(self) -> tuple[Names, ...]:
+        """Return the names within each partition of the namespace. The server is asked for their number once.
+
+        Errors: as `read_partitions`.
+        """
+        if self._parts is None:
+            self._parts = self.names.parts(await read_partitions(self.nc, self.names))
+        return self._parts
+
+    async def ask_about(self, job_id: str, payload: bytes, *, timeout: float, patience: float) -> p.Answer:
+        """Ask the engine that owns the partition of a job for something. Units, Errors: as `ask`."""
+        return await self.ask(
+            lambda parts: names_of(parts, job_id).command, payload, timeout=timeout, patience=patience
+        )
+
     async def ask(
         self,
-        subject: str,
+        subject: str | Callable[[tuple[Names, ...]], str],
         payload: bytes | Callable[[int], bytes],
         *,
         timeout: float,
@@ -102,7 +120,8 @@ class Link:
     ) -> p.Answer:
         """Send a request, again and again until it is answered, and return the answer: never `Unavailable`.
 
-        Shape:  where `payload` is callable it makes the request from the number of tries before it.
+        Shape:  where `payload` is callable it makes the request from the number of tries before it; where `subject` is,
+                it makes that from the names within each partition.
         Units:  `timeout` is seconds for one try, `patience` for all of them; may be infinite.
         Errors: ServerUnavailable when patience is at its end.
         """
@@ -114,14 +133,15 @@ class Link:
             data = payload(tries) if callable(payload) else payload
             tries += 1
             try:
-                answer = await self._answers.ask(subject, data, timeout=timeout)
+                to = subject if isinstance(subject, str) else subject(self._parts or await self.parts())
+                answer = await self._answers.ask(to, data, timeout=timeout)
                 reply: p.Reply = p.decode_reply(answer.data)
             except nats.errors.MaxPayloadError as error:
                 raise ArgumentError(
                     f"the request takes {len(data):,} bytes; this server takes messages of {self.nc.max_payload:,} bytes. "
                     "Nothing was sent. Pass large data by reference, or raise max_payload of the server"
                 ) from error
-            except (nats.errors.Error, OSError, TimeoutError, _Disturbed) as error:
+            except (nats.errors.Error, OSError, TimeoutError, ServerAway, _Disturbed) as error:
                 problem = str(error) or f"no answer within {timeout:g} s"
                 if isinstance(error, nats.errors.NoRespondersError):
                     problem = "no engine serves this namespace"
@@ -130,6 +150,8 @@ class Link:
                 if not isinstance(reply, p.Unavailable):
                     return reply
                 problem = reply.message
+            if callable(subject):
+                self._parts = None  # the namespace may have been made anew, with another number of them
             left = patience - (time.monotonic() - began)
             if left <= 0:
                 raise ServerUnavailable(
@@ -141,7 +163,24 @@ class Link:
             if not connected:
                 await self._revive(left)
 
-    async def work(self, work: Callable[[Client], Awaitable[T]], *, patience: float) -> T:
+    def put(
+        self,
+        subject: str,
+        request: Request,
+        ended: Callable[[p.Answer | Exception], None],
+        *,
+        timeout: float,
+        patience: float,
+    ) -> Callable[[], None]:
+        """Ask as `ask` does, and have `ended` called with the answer, or with the error. Return what breaks it off."""
+        question = Question(request, ended)
+        question.put(
+            lambda data, answered: self._answers.put(subject, data, answered, timeout=timeout),
+            lambda again: self.ask(subject, again, timeout=timeout, patience=patience),
+        )
+        return question.break_off
+
+    async def work(self, work: Callable[[Wire], Awaitable[T]], *, patience: float) -> T:
         """Do something with the connection that can be done twice; where the server is away, from the start again.
 
         Shape:  `work` raises ServerAway where doing it again may help.
@@ -188,13 +227,17 @@ class Link:
         self._client, self._endpoint, self._inbox = client, endpoint, answers
 
     async def _engine_changed(self, message: Msg) -> None:
-        self._disturb()
+        parts, number = self._parts, p.presence(message.data).partition
+        self._disturb(parts[number].asks if parts is not None and number < len(parts) else None)
 
-    def _disturb(self) -> None:
-        """Have every open question asked again: the answer may have gone down with the connection or the engine."""
+    def _disturb(self, about: Callable[[str], bool] | None = None) -> None:
+        """Have every open question asked again: the answer may have gone down with the connection or the engine.
+
+        Shape:  `about` tells by its subject whether it is about a question; None: it is about all of them.
+        """
         if self._inbox is not None:
             self._inbox.give_up(
-                _Disturbed("the connection broke, or the engine was replaced, before the answer came")
+                _Disturbed("the connection broke, or the engine was replaced, before the answer came"), about
             )
 
 
@@ -211,7 +254,7 @@ class _Listener:
         self._queue = queue
         self._subscription: Subscription | None = None
 
-    async def subscribe(self, client: Client) -> None:
+    async def subscribe(self, client: Wire) -> None:
         self._subscription = await client.subscribe(self._subject, self._queue, cb=self._callback)
 
     async def unsubscribe(self) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from jobledger.core.errors import ArgumentError, JobLedgerError, ServerAway, ServerUnavailable
+
+from .wire import Wire
 
 TIMEOUT = 5.0  # seconds for an answer
 #: the same where asking again costs nothing: a question that was put while a stream had no leader is never answered
@@ -55,7 +56,7 @@ _decode_ack = msgspec.json.Decoder(_Ack).decode
 
 
 async def append(
-    client: Client, subject: str, payload: bytes, *, after: int | None = None, alone: bool = False
+    client: Wire, subject: str, payload: bytes, *, after: int | None = None, alone: bool = False
 ) -> int:
     """Store a message and return its position in the stream.
 
@@ -78,7 +79,7 @@ async def append(
     raise JetStreamError(ack.error.err_code, ack.error.description)
 
 
-async def jetstream(client: Client, question: str, request: dict[str, Any]) -> dict[str, Any]:
+async def jetstream(client: Wire, question: str, request: dict[str, Any]) -> dict[str, Any]:
     """Ask JetStream's API, and return its answer. Errors: JetStreamError; as `ask`.
 
     Shape:  `question` is the subject behind "$JS.API.", such as "STREAM.INFO.name".
@@ -95,7 +96,7 @@ async def jetstream(client: Client, question: str, request: dict[str, Any]) -> d
 
 
 async def ask(
-    client: Client,
+    client: Wire,
     subject: str,
     payload: bytes,
     headers: dict[str, str] | None = None,

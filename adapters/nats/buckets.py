@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
 from .names import Names
 from .streams import ensure_beside_log
+from .wire import Wire
 
 
 def object_store(bucket: str) -> str:
@@ -19,14 +19,14 @@ def key_value(bucket: str) -> str:
     return f"KV_{bucket}"
 
 
-async def make_object_store(client: Client, names: Names, bucket: str) -> None:
+async def make_object_store(client: Wire, names: Names, bucket: str) -> None:
     """Make an object store, or check the one that exists. Errors: as `ensure_beside_log`."""
     await ensure_beside_log(
         client, names, kept(object_store(bucket), [f"$O.{bucket}.C.>", f"$O.{bucket}.M.>"])
     )
 
 
-async def make_key_value(client: Client, names: Names, bucket: str) -> None:
+async def make_key_value(client: Wire, names: Names, bucket: str) -> None:
     """Make a bucket that keeps the last value of each key, or check the one there is. Errors: as `ensure_beside_log`."""
     settings = kept(key_value(bucket), [f"$KV.{bucket}.>"])
     settings.max_msgs_per_subject, settings.deny_delete = 1, True

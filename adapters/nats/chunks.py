@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from nats.aio.client import Client
-
 from jobledger.core.errors import JobLedgerError, ServerAway
 
 from . import leader
 from .asking import append
 from .stored import stored_messages
+from .wire import Wire
 
 CHUNK = 128 * 1024  # bytes, as other clients of NATS object stores have it
 _IN_FLIGHT = (
@@ -20,12 +19,12 @@ _IN_FLIGHT = (
 _ENVELOPE = 1024  # bytes around a chunk
 
 
-def chunk_size(client: Client) -> int:
+def chunk_size(client: Wire) -> int:
     """Return how many bytes go into one message of this server."""
     return min(CHUNK, client.max_payload - _ENVELOPE)
 
 
-async def send_chunks(client: Client, stream: str, subject: str, data: bytes) -> int:
+async def send_chunks(client: Wire, stream: str, subject: str, data: bytes) -> int:
     """Store the data on a subject nobody else writes to, or leave nothing there; return in how many messages.
 
     Errors: as `append`.
@@ -51,6 +50,6 @@ async def send_chunks(client: Client, stream: str, subject: str, data: bytes) ->
     return len(starts)
 
 
-async def stored_chunks(client: Client, stream: str, subject: str) -> list[bytes]:
+async def stored_chunks(client: Wire, stream: str, subject: str) -> list[bytes]:
     """Return what is stored on a subject, as far as the replica that answers has it. Errors: as `stored_messages`."""
     return [message.payload async for message in stored_messages(client, stream, subject)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple, get_args
 
 import msgspec
-from nats.aio.client import Client
 
 from jobledger.core.clusters import ClusterEvent
 from jobledger.core.errors import JobLedgerError, ServerAway, ServerUnsuitable
@@ -20,6 +19,7 @@ from .names import Names
 from .records import RecordError, decode_record, encode_record
 from .stored import stored_messages
 from .streams import ensure_beside_log, log_settings
+from .wire import Wire
 
 #: names the layout of the state
 TOPIC = "jobledger.cluster.v1"
@@ -74,7 +74,7 @@ def decode_change(payload: bytes) -> tuple[int, Change]:
 
 
 async def append_change(
-    client: Client, names: Names, slug: str, version: int, change: Change, *, after: int
+    client: Wire, names: Names, slug: str, version: int, change: Change, *, after: int
 ) -> int:
     """Store a change as the cluster's `version`, make the stream if there is none, and return the position.
 
@@ -90,7 +90,7 @@ async def append_change(
         raise ServerUnsuitable(f"the stream {names.clusters_stream} refused the change: {error}") from error
 
 
-async def read_changes(client: Client, names: Names, *, after: int) -> list[StoredChange]:
+async def read_changes(client: Wire, names: Names, *, after: int) -> list[StoredChange]:
     """Return all changes behind position `after`, up to the newest one there is now; [] without a stream.
 
     Errors: JobLedgerError where a message cannot be decoded; ServerAway when the newest cannot be had just now.
@@ -109,7 +109,7 @@ async def read_changes(client: Client, names: Names, *, after: int) -> list[Stor
     return found
 
 
-async def _newest(client: Client, names: Names) -> int:
+async def _newest(client: Wire, names: Names) -> int:
     """Return the position of the last change, 0 if there is none: the leader of the stream knows."""
     try:
         info = await jetstream(client, f"STREAM.INFO.{names.clusters_stream}", {})

@@ -13,7 +13,6 @@ from os import fspath
 from typing import Any
 
 import nats.errors
-from nats.aio.client import Client
 
 from jobledger.core.errors import (
     ArgumentError,
@@ -25,6 +24,7 @@ from jobledger.core.errors import (
 
 from .endpoint import Endpoint
 from .suitability import check_jetstream, check_version
+from .wire import Wire
 
 __all__ = ["Endpoint", "connect", "open_connection"]
 
@@ -45,7 +45,7 @@ async def connect(
     timeout: float = FIRST_CONNECT,
     on_lost: Callable[[], None] | None = None,
     on_back: Callable[[], None] | None = None,
-) -> Client:
+) -> Wire:
     """Return a connection to a server proven able to hold the log. It reconnects for ever; `name` labels it there.
 
     Shape:  `on_lost` and `on_back` are called as the connection breaks and as it stands again.
@@ -71,7 +71,7 @@ async def connect_patiently(
     name: str,
     on_lost: Callable[[], None] | None = None,
     on_back: Callable[[], None] | None = None,
-) -> Client:
+) -> Wire:
     """As `connect`, but wait for a server that is away; the log says so, once.
 
     Errors: as `connect`, where waiting cannot help: a login that is refused, a server that is too old.
@@ -94,7 +94,7 @@ async def open_connection(
     timeout: float = FIRST_CONNECT,
     on_lost: Callable[[], None] | None = None,
     on_back: Callable[[], None] | None = None,
-) -> Client:
+) -> Wire:
     """Return a connection to any NATS server, unchecked: for accounts that hold no log. Errors: as `connect`."""
     options = _options(endpoint)
     client = _Connection()
@@ -157,7 +157,7 @@ async def open_connection(
     return client
 
 
-class _Connection(Client):
+class _Connection(Wire):
     """A connection whose end is never an error of whoever ends it."""
 
     async def close(self) -> None:
@@ -174,7 +174,7 @@ class _Connection(Client):
                 raise
 
 
-def _hang_up(client: Client) -> None:
+def _hang_up(client: Wire) -> None:
     """Close the socket of an attempt to reconnect that failed after it was accepted: nats-py just forgets it.
 
     It touches a private attribute; `test_attempts_that_fail_half_way_leave_no_sockets_behind` pins it.
@@ -236,7 +236,7 @@ def _unavailable(endpoint: Endpoint, error: BaseException, timeout: float) -> Jo
 
 
 def _options(endpoint: Endpoint) -> dict[str, Any]:
-    """Return what `Client.connect` is to be given besides the addresses."""
+    """Return what `Wire.connect` is to be given besides the addresses."""
     options: dict[str, Any] = {}
     if endpoint.user is not None:
         options["user"], options["password"] = endpoint.user, endpoint.password

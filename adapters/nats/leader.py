@@ -7,19 +7,18 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
-from nats.aio.client import Client
-
 from jobledger.core.errors import ServerAway
 
 from .asking import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, JetStreamError, jetstream
 from .stored import StoredMessage
+from .wire import Wire
 
 #: JetStream has no leader just now: an answer for somebody who can wait
 PASSING = (10008, 10009)
 _AT_ONCE = 32  # requests on their way
 
 
-async def newest(client: Client, stream: str, subject: str) -> StoredMessage | None:
+async def newest(client: Wire, stream: str, subject: str) -> StoredMessage | None:
     """Return the last message on a subject; None if there is none, or no such stream.
 
     Errors, of each of these: ServerAway; ServerUnavailable; JetStreamError.
@@ -31,7 +30,7 @@ async def newest(client: Client, stream: str, subject: str) -> StoredMessage | N
     return StoredMessage(message["seq"], subject, base64.b64decode(message.get("data", "")))
 
 
-async def subjects_in(client: Client, stream: str, pattern: str) -> list[str]:
+async def subjects_in(client: Wire, stream: str, pattern: str) -> list[str]:
     """Return the subjects with stored messages; [] too if there is no such stream."""
     subjects: list[str] = []
     while True:  # the server answers with up to 100,000 at once
@@ -43,7 +42,7 @@ async def subjects_in(client: Client, stream: str, pattern: str) -> list[str]:
             return subjects
 
 
-async def purge(client: Client, stream: str, subjects: Iterable[str], *, before: int = 0) -> None:
+async def purge(client: Wire, stream: str, subjects: Iterable[str], *, before: int = 0) -> None:
     """Delete all messages on these subjects, or those at positions below `before`."""
     limit = {"seq": before} if before else {}
     waiting = list(subjects)
@@ -54,7 +53,7 @@ async def purge(client: Client, stream: str, subjects: Iterable[str], *, before:
         )
 
 
-async def _ask(client: Client, question: str, request: dict[str, Any]) -> dict[str, Any] | None:
+async def _ask(client: Wire, question: str, request: dict[str, Any]) -> dict[str, Any] | None:
     """Return the answer; None where what is asked for does not exist."""
     try:
         return await jetstream(client, question, request)

@@ -6,12 +6,13 @@ eventsourcing recorders read what is written here, and the other way round.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import NamedTuple
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 
 from jobledger.core.codec import (
     NO_PREVIOUS,
@@ -22,12 +23,15 @@ from jobledger.core.codec import (
     digest,
     encode_commit,
 )
-from jobledger.core.errors import DamagedLog, JobLedgerError
+from jobledger.core.errors import DamagedLog, JobLedgerError, ServerUnavailable
 
+from .asking import JetStreamError
 from .inbox import Inbox
 from .names import Names
 from .records import RecordError, decode_record, encode_record
-from .stored import stored_messages
+from .stored import StoredMessage, stored_messages
+from .tail import Tail
+from .wire import Message, Wire
 
 _WRONG_LAST_SEQUENCE = 10071
 
@@ -49,6 +53,16 @@ class AppendFailed(JobLedgerError):
     """The append was not acknowledged: whether it is stored is unknown."""
 
 
+#: a position, or why there is none
+Appended: TypeAlias = Callable[[int | AppendConflict | AppendFailed], None]
+
+ACKNOWLEDGED = 5.0  # seconds
+
+_EXPECTED = b"NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\n\r\n"
+_EXPECTED_IN_BATCH = b"NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\nNats-Batch-Id: %b\r\nNats-Batch-Sequence: %d\r\n\r\n"
+_END_OF_BATCH = _EXPECTED_IN_BATCH[:-2] + b"Nats-Batch-Commit: 1\r\n\r\n"
+
+
 class _ApiError(msgspec.Struct):
     code: int = 0
     err_code: int = 0
@@ -66,7 +80,8 @@ _decode_ack = msgspec.json.Decoder(_Ack).decode
 class LogWriter:
     """Appends commits. All acknowledgements come back on one inbox."""
 
-    def __init__(self, client: Client, names: Names) -> None:
+    def __init__(self, client: Wire, names: Names) -> None:
+        self._client = client
         self._names = names
         self._inbox = Inbox(client)
 
@@ -76,32 +91,85 @@ class LogWriter:
     async def close(self) -> None:
         await self._inbox.close(AppendFailed("the engine has stopped"))
 
-    async def append(self, job_id: str, payload: bytes, *, after: int, timeout: float = 5.0) -> int:
+    async def append(self, job_id: str, payload: bytes, *, after: int) -> int:
         """Store `payload` as the job's next commit and return its position.
 
-        Shape:  `after` is the position of the job's last commit, 0 if there is none.
-        Errors: AppendConflict if that is not so; AppendFailed if no acknowledgement came within `timeout` seconds,
-                or the server refused (the log is full, or too large a message).
+        Errors: AppendConflict; AppendFailed. As `put`.
         """
+        future: asyncio.Future[int | AppendConflict | AppendFailed]
+        future = asyncio.get_running_loop().create_future()
+        self.put(job_id, payload, future.set_result, after=after)
+        outcome = await future
+        if isinstance(outcome, int):
+            return outcome
+        raise outcome
+
+    def put(self, job_id: str, payload: bytes, appended: Appended, *, after: int) -> None:
+        """Store `payload` as the job's next commit, and have `appended` called with its position, or with what came
+        instead: AppendConflict if `after`, the position of the job's last commit, is not so (0: there is none);
+        AppendFailed if no acknowledgement came in time, or the server refused (the log is full, too large a message).
+        """
+
+        def answered(answer: Message | Exception) -> None:
+            appended(_failure(answer) if isinstance(answer, Exception) else _outcome(answer))
+
+        self._ask(job_id, payload, _EXPECTED % after, answered)
+
+    def put_together(self, commits: Sequence[tuple[str, bytes, int]], appended: Appended) -> None:
+        """As `put`, of the next commits of several jobs, in one transaction: all of them are stored or none.
+
+        Shape:  each is job id, payload and `after`. `appended` is called with the position of the first; the others
+                follow it without a gap. AppendConflict: none is stored, for what one of them is, or the batch.
+        """
+        batch = os.urandom(8).hex().encode()
+        *others, (job_id, payload, after) = commits
+
+        def answered(answer: Message | Exception) -> None:
+            outcome = _failure(answer) if isinstance(answer, Exception) else _outcome(answer)
+            if isinstance(outcome, int):
+                appended(outcome - len(others))
+            else:  # a refusal is certain, unlike an answer that did not come
+                appended(outcome if isinstance(answer, Exception) else AppendConflict(str(outcome)))
+
         try:
-            answer = await self._inbox.ask(
-                self._names.log_subject(job_id),
-                payload,
-                timeout=timeout,
-                headers={"Nats-Expected-Last-Subject-Sequence": str(after)},
-            )
-        except nats.errors.NoRespondersError:
-            raise AppendFailed("no log stream takes the commit: was it deleted?") from None
-        except TimeoutError:
-            raise AppendFailed(f"no acknowledgement from the log within {timeout:g} s") from None
+            for number, (other, commit, position) in enumerate(others, 1):
+                headers = _EXPECTED_IN_BATCH % (position, batch, number)
+                self._client.post(self._names.log_subject(other), commit, headers=headers)
         except (nats.errors.Error, OSError) as error:
-            raise AppendFailed(f"the log cannot be written: {error}") from error
-        ack = _decode_ack(answer.data)
-        if ack.error is None:
-            return ack.seq
-        if ack.error.err_code == _WRONG_LAST_SEQUENCE:
-            raise AppendConflict(ack.error.description)
-        raise AppendFailed(f"the log refused the commit: {ack.error.description}")
+            asyncio.get_running_loop().call_soon(appended, _failure(error))
+        else:
+            self._ask(job_id, payload, _END_OF_BATCH % (after, batch, len(commits)), answered)
+
+    def _ask(
+        self, job_id: str, payload: bytes, headers: bytes, answered: Callable[[Message | Exception], None]
+    ) -> None:
+        try:
+            self._inbox.put(
+                self._names.log_subject(job_id), payload, answered, timeout=ACKNOWLEDGED, headers=headers
+            )
+        except (nats.errors.Error, OSError) as error:
+            asyncio.get_running_loop().call_soon(answered, error)
+
+
+def _outcome(answer: Message) -> int | AppendConflict | AppendFailed:
+    ack = _decode_ack(answer.data)
+    if ack.error is None:
+        return ack.seq
+    if ack.error.err_code == _WRONG_LAST_SEQUENCE:
+        return AppendConflict(ack.error.description)
+    return AppendFailed(f"the log refused the commit: {ack.error.description}")
+
+
+def _failure(error: Exception) -> AppendFailed:
+    match error:
+        case AppendFailed():
+            return error
+        case nats.errors.NoRespondersError():
+            return AppendFailed("no log stream takes the commit: was it deleted?")
+        case nats.errors.TimeoutError() | TimeoutError():
+            return AppendFailed(f"no acknowledgement from the log within {ACKNOWLEDGED:g} s")
+        case _:
+            return AppendFailed(f"the log cannot be written: {error}")
 
 
 def encode_message(version: int, commit: Commit) -> bytes:
@@ -110,7 +178,7 @@ def encode_message(version: int, commit: Commit) -> bytes:
 
 
 async def read_job(
-    client: Client, names: Names, job_id: str, *, after: StoredCommit | None = None
+    client: Wire, names: Names, job_id: str, *, after: StoredCommit | None = None
 ) -> list[StoredCommit]:
     """Return the job's commits in order, or those after one that was read before; [] if there are none.
 
@@ -167,15 +235,34 @@ class _Outline(msgspec.Struct, array_like=True):
 _decode_outline = msgspec.msgpack.Decoder(_Outline).decode
 
 
-async def scan(client: Client, names: Names, *, after: int = 0) -> AsyncIterator[ScannedCommit]:
-    """Yield every commit of the namespace behind position `after`, in order."""
-    skip = len(names.log_subject(""))
-    async for position, subject, payload in stored_messages(
-        client, names.log_stream, names.log_subjects, after + 1
-    ):
-        try:
-            settled = _decode_outline(decode_record(payload).state).settled
-        except (RecordError, msgspec.MsgspecError):
-            yield ScannedCommit(position, subject[skip:], None)
-        else:
-            yield ScannedCommit(position, subject[skip:], settled)
+async def scan(client: Wire, names: Names, *, after: int = 0) -> AsyncIterator[ScannedCommit]:
+    """Yield every commit of the namespace behind position `after`, in order. Errors: ServerUnavailable."""
+    async for message in stored_messages(client, names.log_stream, names.log_subjects, after + 1):
+        yield _outlined(names, message)
+
+
+async def newest_commits(client: Wire, names: Names) -> AsyncIterator[ScannedCommit]:
+    """Yield the newest commit of each job, in order of their positions.
+
+    It takes a consumer of the server's, but 3 µs of this process and 10 of the server for each job (404,000 commits of
+    101,000 jobs: 1 s, 18 s with `scan`).
+    Errors: ServerUnavailable.
+    """
+    try:
+        tail = await Tail.open(client, names.log_stream, names.log_subjects, after=None)
+    except JetStreamError as error:
+        raise ServerUnavailable(f"reading the stream {names.log_stream}: {error}") from error
+    try:
+        while tail.pending:
+            yield _outlined(names, await anext(tail))
+    finally:
+        await tail.close()
+
+
+def _outlined(names: Names, message: StoredMessage) -> ScannedCommit:
+    job_id = message.subject[len(names.log_prefix) + 1 :]
+    try:
+        settled = _decode_outline(decode_record(message.payload).state).settled
+    except (RecordError, msgspec.MsgspecError):
+        settled = None
+    return ScannedCommit(message.position, job_id, settled)

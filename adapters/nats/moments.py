@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 
 from jobledger.core.codec import CodecError, decode_commit
 from jobledger.core.errors import ArgumentError
@@ -14,9 +13,10 @@ from .names import Names
 from .records import RecordError, decode_record
 from .stored import StreamMissing
 from .tail import last_position
+from .wire import Wire
 
 
-async def written_at(client: Client, names: Names, position: int) -> int:
+async def written_at(client: Wire, names: Names, position: int) -> int:
     """Return the time in µs; 0 if what is at that position cannot be read.
 
     Errors: ArgumentError for a position beyond the end of the log; ServerAway; StreamMissing.

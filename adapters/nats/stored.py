@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from jobledger.core.errors import ServerAway, ServerUnavailable
 
+from .answers import Answers
 from .asking import ask
+from .wire import Message, Wire
 
 BATCH = 512  # messages a direct get may answer at once
 BATCH_BYTES = 16 * 1024 * 1024  # the server ends a batch there; more than the largest message
@@ -35,42 +35,38 @@ class StoredMessage(NamedTuple):
 
 
 async def stored_messages(
-    client: Client, stream: str, subject: str, start: int = 1
+    client: Wire, stream: str, subject: str, start: int = 1
 ) -> AsyncGenerator[StoredMessage, None]:
     """Yield the stored messages on `subject` from position `start` on.
 
     One round trip for up to BATCH messages. Any replica may answer, so that the newest messages can be missing.
     Errors: StreamMissing; ServerAway when the server does not answer, or the connection breaks.
     """
-    arrived: asyncio.Queue[Msg] = asyncio.Queue()
-    inbox = client.new_inbox()
     if not client.is_connected:
         raise ServerAway(f"reading the stream {stream}: the server is away")
-    subscription = await client.subscribe(inbox, cb=arrived.put)
-    try:
+    with (await Answers.to(client)).coming() as (inbox, arrived):
         while True:
             request = {"seq": start, "batch": BATCH, "max_bytes": BATCH_BYTES, "next_by_subj": subject}
-            await client.publish(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(request), reply=inbox)
+            client.post(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(request), inbox)
             found = 0
             while True:
                 message = await _next(client, stream, arrived)
-                headers: dict[str, Any] = message.headers or {}
-                status = headers.get("Status")
-                if status is not None:
+                status = message.status
+                if status:
                     break
                 found += 1
-                start = int(headers["Nats-Sequence"]) + 1
-                yield StoredMessage(start - 1, headers["Nats-Subject"], message.data)
+                start = int(message.header(b"Nats-Sequence")) + 1
+                yield StoredMessage(start - 1, message.header(b"Nats-Subject"), message.data)
             if status == "503":
                 raise StreamMissing(f"the stream {stream} does not exist on this server")
-            if status == "404" or (found < BATCH and headers.get("Nats-Num-Pending", "0") == "0"):
+            if status == "404" or (found < BATCH and message.header(b"Nats-Num-Pending") in ("", "0")):
                 return
-    finally:
-        await subscription.unsubscribe()
 
 
-async def _next(client: Client, stream: str, arrived: asyncio.Queue[Msg]) -> Msg:
+async def _next(client: Wire, stream: str, arrived: asyncio.Queue[Message]) -> Message:
     """Return the next message of an answer. Errors: ServerAway when none comes, or the connection breaks."""
+    if not arrived.empty():
+        return arrived.get_nowait()
     connections = client.stats["reconnects"]
     for _ in range(int(TIMEOUT / _LOOK)):
         with contextlib.suppress(TimeoutError):
@@ -81,7 +77,7 @@ async def _next(client: Client, stream: str, arrived: asyncio.Queue[Msg]) -> Msg
     raise ServerAway(f"reading the stream {stream}: no answer within {TIMEOUT:g} s")
 
 
-async def last_message(client: Client, stream: str, subject: str) -> bytes | None:
+async def last_message(client: Wire, stream: str, subject: str) -> bytes | None:
     """Return the payload of the last message on a subject; None if there is none, or no such stream.
 
     Errors: as `asking.ask`.

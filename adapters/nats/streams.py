@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import nats.errors
-from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
 from jobledger.core.errors import ServerAway, ServerUnsuitable
 
-from .asking import JetStreamError, denied, is_denied, jetstream
+from .asking import STREAM_NOT_FOUND, JetStreamError, denied, is_denied, jetstream
 from .names import Names
+from .partitions import MOST_PARTITIONS
+from .wire import Wire
 
 _IN_USE_WITH_OTHER_SETTINGS = 10058
+#: in the metadata of a log's stream: into how many partitions its jobs are divided
+_PARTITIONS = "jobledger-partitions"
 
 #: compared with an existing stream. Not among them: `max_bytes` and `max_msg_size` (an operator's choice; a full log
 #: refuses, it never forgets), placement, compression, and `num_replicas`, of which there may be more than asked for
@@ -81,7 +84,69 @@ async def ensure_log(js: JetStreamContext, names: Names, replicas: int = 1) -> N
     await ensure_stream(js, log_settings(names.log_stream, [names.log_subjects], replicas=replicas))
 
 
-async def ensure_beside_log(client: Client, names: Names, wanted: StreamConfig) -> None:
+class Division(NamedTuple):
+    """How a log is divided, and among how many servers it is held."""
+
+    partitions: int
+    replicas: int
+
+
+async def ensure_divided(
+    js: JetStreamContext, names: Names, *, replicas: int = 1, partitions: int | None = None
+) -> Division:
+    """As `ensure_log`, for an engine: it decides into how many partitions a new log divides its jobs. Return how it is.
+
+    Shape:  `partitions` is how many there have to be; None: as many as there are, 1 in a new log.
+    Errors: StreamSettingsError, also where there are not as many.
+    """
+    if partitions is not None and not 1 <= partitions <= MOST_PARTITIONS:
+        raise StreamSettingsError(f"partitions = {partitions} is not possible: use 1 to {MOST_PARTITIONS}")
+    wanted = log_settings(names.log_stream, [names.log_subjects], replicas=replicas)
+    wanted.metadata = {_PARTITIONS: str(partitions or 1)}
+    log = await ensure_stream(js, wanted)
+    if _PARTITIONS not in (log.config.metadata or {}) and not log.state.last_seq:
+        # Nobody has used it: it was made by a projector or a publisher of the feed, which do not decide that.
+        log.config.metadata = {**(log.config.metadata or {}), **wanted.metadata}
+        log = await js.update_stream(log.config)
+    found = partitions_of(log.config.metadata)
+    if partitions not in (None, found):
+        raise StreamSettingsError(
+            f"the log {names.log_stream!r} divides its jobs into {found} partitions, not into {partitions}: that is fixed "
+            f"when the log is made. Start the engine without the option, or with {found}; for another number use another "
+            "namespace"
+        )
+    return Division(found, log.config.num_replicas or 1)
+
+
+async def read_partitions(client: Wire, names: Names) -> int:
+    """Return into how many partitions the log divides its jobs.
+
+    Errors: ServerAway, also while there is no log; ServerUnavailable when this user may not ask; StreamSettingsError.
+    """
+    try:
+        log = await jetstream(client, f"STREAM.INFO.{names.log_stream}", {})
+    except JetStreamError as error:
+        if error.code == STREAM_NOT_FOUND:
+            raise ServerAway("no engine serves this namespace: it has no log yet") from error
+        raise ServerAway(f"the stream {names.log_stream} cannot be looked at: {error}") from error
+    return partitions_of(log["config"].get("metadata"))
+
+
+def partitions_of(metadata: dict[str, str] | None) -> int:
+    """Return into how many partitions a log with this metadata divides its jobs: without a word about it, into one.
+
+    Errors: StreamSettingsError where the metadata makes no sense.
+    """
+    stored = (metadata or {}).get(_PARTITIONS, "1")
+    if not (stored.isdecimal() and 1 <= int(stored) <= MOST_PARTITIONS):
+        raise StreamSettingsError(
+            f"the metadata of the log says {_PARTITIONS} = {stored!r}, which is no number from 1 to {MOST_PARTITIONS}: "
+            "it was changed, or is of a later version"
+        )
+    return int(stored)
+
+
+async def ensure_beside_log(client: Wire, names: Names, wanted: StreamConfig) -> None:
     """Make another stream of the namespace, held by as many servers as its log, or check the one that exists.
 
     Errors: StreamSettingsError; ServerAway when no answer comes; ServerUnavailable when this user may not make it.
@@ -100,17 +165,17 @@ async def ensure_beside_log(client: Client, names: Names, wanted: StreamConfig) 
         raise ServerAway(f"stream {wanted.name!r} was not made: {error or type(error).__name__}") from error
 
 
-async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> None:
-    """Make the stream, or check that the existing one has the wanted settings; it is never changed.
+async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> StreamInfo:
+    """Make the stream, or check that the existing one has the wanted settings; it is never changed. Return it.
 
     Errors: StreamSettingsError, naming the setting that differs.
     """
     assert wanted.name is not None
     try:
-        existing = (await js.stream_info(wanted.name)).config
+        existing = await js.stream_info(wanted.name)
     except NotFoundError:
         try:
-            existing = (await js.add_stream(wanted)).config
+            existing = await js.add_stream(wanted)
         except APIError as error:
             if error.err_code != _IN_USE_WITH_OTHER_SETTINGS:
                 raise StreamSettingsError(
@@ -118,8 +183,9 @@ async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> None:
                     f"(JetStream error {error.err_code})"
                 ) from error
             # somebody else made it in this very moment
-            existing = (await js.stream_info(wanted.name)).config
-    _check(existing, wanted)
+            existing = await js.stream_info(wanted.name)
+    _check(existing.config, wanted)
+    return existing
 
 
 def log_differences(names: Names, settings: StreamConfig) -> list[str]:

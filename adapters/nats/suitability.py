@@ -8,11 +8,11 @@ import time
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 
 from jobledger.core.errors import ServerAway, ServerUnavailable, ServerUnsuitable
 
 from .endpoint import Endpoint
+from .wire import Wire
 
 #: atomic batches, on which commits across jobs rest, came with this one
 MINIMUM_VERSION = (2, 12, 0)
@@ -22,7 +22,7 @@ _NOT_ENABLED = (10076, 10039)
 _NO_LEADER = 10008
 
 
-def check_version(client: Client, endpoint: Endpoint) -> None:
+def check_version(client: Wire, endpoint: Endpoint) -> None:
     """Errors: ServerUnsuitable for a server that is too old."""
     shown = repr(client.connected_server_version)  # <nats server v2.15.1>
     found = re.search(r"v(\d+)\.(\d+)\.(\d+)", shown)
@@ -35,7 +35,7 @@ def check_version(client: Client, endpoint: Endpoint) -> None:
         )
 
 
-async def check_jetstream(client: Client, endpoint: Endpoint, timeout: float) -> None:
+async def check_jetstream(client: Wire, endpoint: Endpoint, timeout: float) -> None:
     """Return once JetStream answers.
 
     Units:  `timeout` is seconds, which a cluster without a leader is given to elect one.
@@ -51,6 +51,11 @@ async def check_jetstream(client: Client, endpoint: Endpoint, timeout: float) ->
             if error.err_code == _NO_LEADER and left > 0:  # a cluster that is just electing one
                 await asyncio.sleep(0.1)
                 continue
+            if error.err_code == _NO_LEADER:
+                raise ServerAway(
+                    f"JetStream on the NATS servers at {endpoint.shown} has no leader: {error.description}. Most of the "
+                    "servers of its cluster have to run"
+                ) from error
             if error.err_code is None or error.err_code in _NOT_ENABLED:
                 raise ServerUnsuitable(
                     f"the NATS server at {endpoint.shown} has no JetStream for this account: "

@@ -1,4 +1,4 @@
-"""The messages of a stream behind a position, in order, once, and then those to come as they are stored.
+"""The messages of a stream behind a position, or the newest of each subject, in order, once; then those to come.
 
 The server keeps an ephemeral consumer for us, from which messages are pulled as there is room for them. Whatever goes
 wrong with it (the connection broke, the server was restarted, a message is missing), the answer is the same: ServerAway,
@@ -16,16 +16,16 @@ from typing import Any
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from jobledger.core.errors import JobLedgerError, ServerAway
 
 from .asking import STREAM_NOT_FOUND, JetStreamError, ask, jetstream
 from .stored import StoredMessage, StreamMissing
+from .wire import Message, Wire
 
-_BATCH = 500  # messages asked for at once
+#: messages asked for at once: with 500, server and reader wait for each other a quarter of the time
+_BATCH = 2000
 _BATCH_BYTES = (
     70_000_000  # more than the largest payload a server can allow, or such a message would never come
 )
@@ -39,30 +39,36 @@ _NANOSECONDS = 1_000_000_000
 class Tail:
     """An open tail: iterate over it. For one reader."""
 
-    def __init__(self, client: Client, stream: str, consumer: str) -> None:
+    def __init__(self, client: Wire, stream: str, consumer: str) -> None:
         self._client = client
         self._stream = stream
         self._consumer = consumer
-        self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
+        self._arrived: asyncio.Queue[Message | None] = asyncio.Queue()
         self._reconnects = client.stats["reconnects"]
         self._received = 0
         self._coming = 0  # messages asked for and not yet received
         self._waiting = 0  # messages that have arrived and were not yielded
         self._stopped = False
+        self.pending = 0  #: messages of the stream that were behind the last one when it was sent
         self._inbox = client.new_inbox()
         self._requests = itertools.count()
         self._subscription: Subscription | None = None
 
     @classmethod
-    async def open(cls, client: Client, stream: str, subject: str, *, after: int) -> Tail:
+    async def open(cls, client: Wire, stream: str, subject: str, *, after: int | None) -> Tail:
         """Return the tail of the messages on `subject` behind position `after`.
 
+        Shape:  with None it begins with the newest message of each subject that `subject` stands for.
         Errors: ServerAway; StreamMissing; ServerUnavailable when this user may not; JetStreamError, such as for one
                 consumer too many.
         """
+        start = (
+            {"deliver_policy": "last_per_subject"}
+            if after is None
+            else {"deliver_policy": "by_start_sequence", "opt_start_seq": after + 1}
+        )
         config = {
-            "deliver_policy": "by_start_sequence",
-            "opt_start_seq": after + 1,
+            **start,
             "ack_policy": "none",
             "filter_subject": subject,
             "inactive_threshold": int(_EXPIRES * 2 * _NANOSECONDS),
@@ -77,8 +83,8 @@ class Tail:
                 raise StreamMissing(f"the stream {stream} does not exist on this server") from error
             raise
         tail = cls(client, stream, answer["name"])
-        # No limit of its own: what can come is limited by what was asked for.
-        tail._subscription = await client.subscribe(f"{tail._inbox}.*", cb=tail._take, pending_bytes_limit=0)
+        tail.pending = answer["num_pending"]
+        tail._subscription = await client.listen(f"{tail._inbox}.*", tail._take)
         return tail
 
     @property
@@ -116,7 +122,7 @@ class Tail:
                 self._heed(message.headers or {})
                 continue
             # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<position>.<number>.<time>.<pending>
-            *_, position, number, _, _ = message.reply.split(".")[
+            *_, position, number, _, pending = message.reply.split(".")[
                 : 9 if message.reply.count(".") == 8 else 11
             ]
             self._coming -= 1
@@ -124,10 +130,11 @@ class Tail:
             self._received += 1
             if int(number) != self._received:
                 raise ServerAway(f"following the stream {self._stream}: a message is missing")
+            self.pending = int(pending)
             return StoredMessage(int(position), message.subject, message.data)
         raise StopAsyncIteration
 
-    async def _take(self, message: Msg) -> None:
+    def _take(self, message: Message) -> None:
         self._waiting += _is_stored(message)
         self._arrived.put_nowait(message)
 
@@ -147,7 +154,9 @@ class Tail:
             raise ServerAway(f"following the stream {self._stream}: {error}") from error
         self._coming = _BATCH
 
-    async def _next(self) -> Msg | None:
+    async def _next(self) -> Message | None:
+        if not self._arrived.empty():  # of a full batch, nearly always: 4 of 12 µs a message (Python 3.11)
+            return self._arrived.get_nowait()
         for _ in range(math.ceil(3 * _HEARTBEAT / _LOOK)):
             if not self._client.is_connected or self._client.stats["reconnects"] != self._reconnects:
                 break
@@ -167,12 +176,12 @@ class Tail:
         self._coming = 0  # that request has ended
 
 
-def _is_stored(message: Msg) -> bool:
+def _is_stored(message: Message) -> bool:
     """Whether this is a message of the stream, and not what the server says of a request."""
     return message.reply.startswith("$JS.ACK.")
 
 
-async def last_position(client: Client, stream: str) -> int:
+async def last_position(client: Wire, stream: str) -> int:
     """Return the position of the newest message of a stream; 0 if it has none.
 
     Errors: ServerAway; StreamMissing.
@@ -186,7 +195,7 @@ async def last_position(client: Client, stream: str) -> int:
     return int(state["last_seq"])
 
 
-async def position_before(client: Client, stream: str, subject: str, at: datetime) -> int:
+async def position_before(client: Wire, stream: str, subject: str, at: datetime) -> int:
     """Return the position behind which all messages on `subject` are that were stored at or after `at`.
 
     Errors: ServerAway; StreamMissing.

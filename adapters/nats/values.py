@@ -13,7 +13,6 @@ from __future__ import annotations
 from uuid import uuid4
 
 import msgspec
-from nats.aio.client import Client
 
 from jobledger.core.errors import JobLedgerError, ServerAway
 
@@ -23,6 +22,7 @@ from .buckets import kept
 from .chunks import chunk_size, send_chunks, stored_chunks
 from .names import Names
 from .streams import ensure_beside_log
+from .wire import Wire
 
 Key = tuple[str, ...]
 
@@ -48,7 +48,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Head).decode
 
 
-async def put(client: Client, names: Names, key: Key, value: bytes, put_id: bytes) -> None:
+async def put(client: Wire, names: Names, key: Key, value: bytes, put_id: bytes) -> None:
     """Keep a value, instead of the one there was. Done twice with the same id, it is done once.
 
     Errors: JetStreamError, such as for a full stream; as `asking.ask`.
@@ -60,7 +60,7 @@ async def put(client: Client, names: Names, key: Key, value: bytes, put_id: byte
         await _put(client, names, key, value, put_id)
 
 
-async def _put(client: Client, names: Names, key: Key, value: bytes, put_id: bytes) -> None:
+async def _put(client: Wire, names: Names, key: Key, value: bytes, put_id: bytes) -> None:
     chunks, count = "", 0
     if len(value) > min(INLINE, chunk_size(client)):
         chunks = uuid4().hex
@@ -76,7 +76,7 @@ async def _put(client: Client, names: Names, key: Key, value: bytes, put_id: byt
     await _drop(client, names, key, superfluous)
 
 
-async def _place(client: Client, names: Names, key: Key, head: _Head) -> list[str]:
+async def _place(client: Wire, names: Names, key: Key, head: _Head) -> list[str]:
     """Store a head, and return which chunks nothing names any more."""
     position = 0  # most keys are new: only where this one is not, its head is looked for
     while True:
@@ -93,7 +93,7 @@ async def _place(client: Client, names: Names, key: Key, head: _Head) -> list[st
             position, head.replaced = found[0], found[1].chunks
 
 
-async def get(client: Client, names: Names, key: Key) -> bytes | None:
+async def get(client: Wire, names: Names, key: Key) -> bytes | None:
     """Return the value, None if there is none. Errors: as `asking.ask`."""
     last = None
     while (found := await _find(client, names, key)) is not None:
@@ -109,12 +109,12 @@ async def get(client: Client, names: Names, key: Key) -> bytes | None:
     return None
 
 
-async def has(client: Client, names: Names, key: Key) -> bool:
+async def has(client: Wire, names: Names, key: Key) -> bool:
     """Whether there is a value. Errors: as `asking.ask`."""
     return await _find(client, names, key) is not None
 
 
-async def delete(client: Client, names: Names, key: Key) -> bool:
+async def delete(client: Wire, names: Names, key: Key) -> bool:
     """Delete a value, for good; return whether there was one. Errors: as `asking.ask`."""
     found = await _find(client, names, key)
     if found is None:
@@ -126,7 +126,7 @@ async def delete(client: Client, names: Names, key: Key) -> bool:
     return True
 
 
-async def keys(client: Client, names: Names, group: Key) -> list[str]:
+async def keys(client: Wire, names: Names, group: Key) -> list[str]:
     """Return the last names of the keys directly in a group, in any order. Errors: as `asking.ask`."""
     pattern = f"{_head(names, group)}.*" if group else f"{names.cache}.*.k"
     place = -1 if group else -2
@@ -135,12 +135,12 @@ async def keys(client: Client, names: Names, group: Key) -> list[str]:
     ]
 
 
-async def purge(client: Client, names: Names, first: str) -> None:
+async def purge(client: Wire, names: Names, first: str) -> None:
     """Delete all keys that begin with this name, for good. Errors: as `asking.ask`."""
     await leader.purge(client, names.cache_stream, [f"{names.cache}.{first}.>"])
 
 
-async def copy(client: Client, names: Names, first: str, other: str) -> int:
+async def copy(client: Wire, names: Names, first: str, other: str) -> int:
     """Keep all values under keys that begin with `first` also under keys that begin with `other`; return how many.
 
     Errors: as `put`.
@@ -155,7 +155,7 @@ async def copy(client: Client, names: Names, first: str, other: str) -> int:
     return len(subjects)
 
 
-async def _find(client: Client, names: Names, key: Key) -> tuple[int, _Head] | None:
+async def _find(client: Wire, names: Names, key: Key) -> tuple[int, _Head] | None:
     """Return the head of a key and its position."""
     stored = await leader.newest(client, names.cache_stream, _head(names, key))
     if stored is None:
@@ -169,7 +169,7 @@ async def _find(client: Client, names: Names, key: Key) -> tuple[int, _Head] | N
     return stored.position, head
 
 
-async def _drop(client: Client, names: Names, key: Key, tokens: list[str]) -> None:
+async def _drop(client: Wire, names: Names, key: Key, tokens: list[str]) -> None:
     """Delete chunks that nothing names any more."""
     await leader.purge(client, names.cache_stream, [_chunks(names, key, token) for token in tokens if token])
 

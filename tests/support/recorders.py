@@ -7,16 +7,16 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
-import nats
 from eventsourcing.persistence import (
     StoredEvent,
 )
-from nats.aio.client import Client
 
+from jobledger.adapters.nats.connection import Endpoint, connect
 from jobledger.adapters.nats.eventstore import JetStreamFactory
 from jobledger.adapters.nats.eventstore.recorders import JetStreamApplicationRecorder
 from jobledger.adapters.nats.eventstore.tracking import JetStreamProcessRecorder
 from jobledger.adapters.nats.names import Names
+from jobledger.adapters.nats.wire import Wire
 
 
 def event(
@@ -29,11 +29,11 @@ def events(originator_id: UUID | str, *versions: int) -> list[StoredEvent]:
     return [event(originator_id, version, b"state %d" % version) for version in versions]
 
 
-def on_server(url: str, action: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
+def on_server(url: str, action: Callable[[Wire], Coroutine[Any, Any, Any]]) -> Any:
     """Do something to the server behind the recorders' back."""
 
     async def connected() -> Any:
-        nc = await nats.connect(url)
+        nc = await connect(Endpoint(url), name="behind the recorders")
         try:
             return await action(nc)
         finally:

@@ -15,10 +15,10 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from eventsourcing.persistence import OperationalError
-from nats.aio.client import Client
 
 from ...portal import Portal, shared_portal
 from ..connection import Endpoint, connect
+from ..wire import Wire
 from .errors import translating
 from .reading import Inbox
 
@@ -29,7 +29,7 @@ _CLOSE_SECONDS = 5.0
 class Link:
     """The connection and what shares it. To be used on the loop's thread only."""
 
-    def __init__(self, nc: Client, timeout: float) -> None:
+    def __init__(self, nc: Wire, timeout: float) -> None:
         self.nc = nc
         self.js = nc.jetstream(timeout=timeout)
         self.timeout = timeout

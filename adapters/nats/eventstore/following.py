@@ -14,15 +14,14 @@ import json
 import logging
 
 import nats.errors
-from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from .. import wire
 from .backlog import Backlog
 from .bridge import Link
 from .errors import STREAM_NOT_FOUND
 from .messages import Message
-from .shortcut import Arrived, divert
 
 _log = logging.getLogger(__name__)
 _BATCH = 2000  # messages asked for and not yet received, at most; renewed when half of them have come
@@ -38,18 +37,33 @@ _NANOSECONDS = 1_000_000_000
 class Follower:
     """Puts the messages of a stream into a backlog until its coroutine `run` is cancelled. For the loop's thread.
 
+    Units:  `rest` is seconds in which messages gather at the server before they are asked for, once none of the past is
+            left. A message that comes by itself costs both processes a turn of their event loops.
     Errors: NotFoundError from `run` when the stream is deleted.
     """
 
-    def __init__(self, link: Link, stream: str, subject: str | None, after: int, backlog: Backlog) -> None:
+    def __init__(
+        self,
+        link: Link,
+        stream: str,
+        subject: str | None,
+        after: int,
+        backlog: Backlog,
+        *,
+        rest: float = 0.0,
+    ) -> None:
         self._link = link
         self._stream = stream
         self._subject = subject
         self._position = after
         self._backlog = backlog
+        self._rest = rest
+        self._hurried = asyncio.Event()
+        self._arrived: list[Message] = []  # in this turn of the event loop
         self._wake = asyncio.Event()
         self._requests = itertools.count()
         self._coming = 0  # messages asked for and not yet received
+        self._pending = 0  # messages that the stream had beyond the last one received
         self._received = 0  # from this consumer
         self._heard = 0.0
         self._broken = False
@@ -74,6 +88,13 @@ class Follower:
         """Go on after a pause: the backlog has room again."""
         self._wake.set()
 
+    def hurry(self, hurried: bool) -> None:
+        """Whether somebody waits for what may have come: no rest is taken."""
+        if hurried:
+            self._hurried.set()
+        else:
+            self._hurried.clear()
+
     def _break(self) -> None:
         self._broken = True
         self._wake.set()
@@ -82,6 +103,7 @@ class Follower:
         """Follow through one consumer for as long as it works."""
         self._coming = 0
         self._broken = False
+        self._arrived = []
         nc, js = self._link.nc, self._link.js
         inbox = nc.new_inbox()
         consumer = await js.add_consumer(
@@ -96,27 +118,35 @@ class Follower:
                 num_replicas=1,
             ),
         )
-        # no limit of its own: what can come is limited by what was asked for
-        subscription = await nc.subscribe(f"{inbox}.*", cb=self._receive, pending_bytes_limit=0)
-        end_diversion = divert(nc, subscription, self._take)
+        self._pending = consumer.num_pending or 0
+        subscription = await nc.listen(f"{inbox}.*", self._receive)
+        end_turns = nc.at_turn_end(self._pass_on)
         try:
             self._heard = asyncio.get_running_loop().time()
             while not self._broken:
                 self._wake.clear()
+                if self._gathers and self._received and not self._coming:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._hurried.wait(), self._rest)
                 await self._ask(consumer.name, inbox)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), HEARTBEAT)
                 if self._coming and asyncio.get_running_loop().time() - self._heard > 3 * HEARTBEAT:
                     break
         finally:
-            end_diversion()
+            end_turns()
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
                 if nc.is_connected:  # if not, the server drops it in time
                     await js.delete_consumer(self._stream, consumer.name)
 
+    @property
+    def _gathers(self) -> bool:
+        return self._rest > 0 and not self._pending
+
     async def _ask(self, consumer: str, inbox: str) -> None:
-        if self._coming > _BATCH // 2 or self._is_paused():
+        gathers = self._gathers
+        if self._coming > (0 if gathers else _BATCH // 2) or self._is_paused():
             return
         batch = _BATCH - self._coming
         self._coming += batch
@@ -125,6 +155,8 @@ class Follower:
             "max_bytes": _BATCH_BYTES,
             "expires": int(_EXPIRES * _NANOSECONDS),
             "idle_heartbeat": int(HEARTBEAT * _NANOSECONDS),
+            # answered with all there is as soon as there is anything, and with no more than that
+            "no_wait": gathers,
         }
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}"
         reply = f"{inbox}.{next(self._requests)}"
@@ -135,40 +167,44 @@ class Follower:
         # it may have been emptied in between, by a thread that saw no pause
         return self._backlog.paused and self._backlog.is_full
 
-    async def _receive(self, msg: Msg) -> None:
-        if msg.reply.startswith("$JS.ACK."):
-            self._take([Arrived(msg.subject.encode(), msg.reply.encode(), msg.data)])
-        elif not self._broken:
-            self._heard = asyncio.get_running_loop().time()
-            self._heed(msg.headers or {})
-
-    def _take(self, arrived: list[Arrived]) -> None:
+    def _receive(self, message: wire.Message) -> None:
         if self._broken:
             return
+        if not message.reply.startswith("$JS.ACK."):
+            self._heard = asyncio.get_running_loop().time()
+            self._heed(message.headers or {})
+            return
+        # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<position>.<number>.<time>.<pending>[.<token>]
+        parts = message.reply.split(".")
+        first = 5 if len(parts) == 9 else 7
+        if int(parts[first + 1]) != self._received + 1:
+            self._break()
+            return
+        self._received += 1
+        self._pending = int(parts[first + 3])
+        self._arrived.append(Message(int(parts[first]), message.subject, message.data))
+
+    def _pass_on(self) -> None:
+        """Hand over what this turn brought, together: the other thread is woken once."""
+        if not self._arrived:
+            return
+        messages, self._arrived = self._arrived, []
         self._heard = asyncio.get_running_loop().time()
-        messages: list[Message] = []
-        received = self._received
-        for subject, reply, payload in arrived:
-            # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<position>.<number>.<time>.<pending>[.<token>]
-            parts = reply.split(b".")
-            first = 5 if len(parts) == 9 else 7
-            if int(parts[first + 1]) != received + 1:
-                self._break()
-                break
-            received += 1
-            messages.append(Message(int(parts[first]), subject.decode(), payload))
-        if messages:
-            self._position, self._received = messages[-1].position, received
-            self._backlog.put(messages)
-            before, self._coming = self._coming, self._coming - len(messages)
-            if self._coming <= _BATCH // 2 < before:
-                self._wake.set()
+        self._position = messages[-1].position
+        self._backlog.put(messages)
+        before, self._coming = self._coming, self._coming - len(messages)
+        if self._coming <= _BATCH // 2 < before:
+            self._wake.set()
 
     def _heed(self, headers: dict[str, str]) -> None:
         match headers.get("Status"), headers.get("Description", ""):
             case "100", _:  # a heartbeat
                 return
-            case ("404" | "408", _) | ("409", "Batch Completed" | "Message Size Exceeds MaxBytes"):
+            case "404", _:  # all there is has come, and no other request is under way
+                self._pass_on()
+                self._coming = 0
+                self._wake.set()
+            case ("408", _) | ("409", "Batch Completed" | "Message Size Exceeds MaxBytes"):
                 # that request has ended
                 self._coming -= int(headers.get("Nats-Pending-Messages", 0))
                 self._wake.set()

@@ -12,12 +12,12 @@ import json
 from typing import Any, NamedTuple
 
 from eventsourcing.persistence import OperationalError
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
+from ..wire import Wire
 from .errors import STREAM_NOT_FOUND
 from .messages import Message
 
@@ -33,7 +33,7 @@ class Page(NamedTuple):
 class Inbox:
     """Collects answers of many messages. All requests share one subscription, told apart by the last token."""
 
-    def __init__(self, nc: Client) -> None:
+    def __init__(self, nc: Wire) -> None:
         self._nc = nc
         self._subject = nc.new_inbox()
         self._tokens = itertools.count()

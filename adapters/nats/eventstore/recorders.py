@@ -134,8 +134,11 @@ class JetStreamApplicationRecorder(JetStreamAggregateRecorder, ApplicationRecord
     def max_notification_id(self) -> int | None:
         return self._stream.end() or None
 
-    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> JetStreamSubscription:
-        return JetStreamSubscription(self, self._stream, self._all_events, gt=gt, topics=topics)
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = (), *, rest: float = 0.0
+    ) -> JetStreamSubscription:
+        """Units: `rest` is how many seconds new messages may gather before they come, together."""
+        return JetStreamSubscription(self, self._stream, self._all_events, gt=gt, topics=topics, rest=rest)
 
     def notification(self, message: Message) -> Notification:
         """Return what the message notifies of. Errors: DataError, naming its position, when it is damaged."""

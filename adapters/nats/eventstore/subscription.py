@@ -34,11 +34,12 @@ class JetStreamSubscription(Subscription["JetStreamApplicationRecorder"]):
         *,
         gt: int | None = None,
         topics: Sequence[str] = (),
+        rest: float = 0.0,
     ) -> None:
         super().__init__(recorder, gt=gt, topics=topics)
         self._bridge = stream.bridge
         self._backlog = Backlog()
-        self._follower = Follower(stream.bridge.link, stream.name, subject, gt or 0, self._backlog)
+        self._follower = Follower(stream.bridge.link, stream.name, subject, gt or 0, self._backlog, rest=rest)
         self._following = self._bridge.start(self._follower.run())
         self._following.add_done_callback(partial(_end, self._backlog))
 
@@ -46,6 +47,10 @@ class JetStreamSubscription(Subscription["JetStreamApplicationRecorder"]):
     def waiting(self) -> bool:
         """Whether the next notification is here already: taking it will not block."""
         return not self._backlog.is_empty
+
+    def hurry(self, hurried: bool) -> None:
+        """Whether to take no `rest`: somebody waits for what may have come."""
+        self._bridge.soon(partial(self._follower.hurry, hurried))
 
     def stop(self) -> None:
         super().stop()

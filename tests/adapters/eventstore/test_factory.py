@@ -10,13 +10,13 @@ from eventsourcing.persistence import (
     OperationalError,
     StoredEvent,
 )
-from nats.aio.client import Client
 
 from jobledger.adapters.nats.eventstore import JetStreamFactory
 from jobledger.adapters.nats.eventstore.recorders import JetStreamApplicationRecorder
 from jobledger.adapters.nats.log import LogWriter, encode_message, read_job
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.nats.streams import ensure_log
+from jobledger.adapters.nats.wire import Wire
 from jobledger.core.codec import NO_PREVIOUS, TOPIC, Commit, decode_commit, digest, encode_commit
 from jobledger.core.events import JobCompleted
 from support.recorders import Opened, on_server
@@ -89,7 +89,7 @@ def test_the_engine_and_the_recorders_read_what_the_other_wrote(
     first = Commit(bytes(16), NO_PREVIOUS, 1, "an engine", False, [JobCompleted()])
     written = encode_message(1, first)
 
-    async def write_as_engine(nc: Client) -> None:
+    async def write_as_engine(nc: Wire) -> None:
         await ensure_log(nc.jetstream(), names)
         writer = LogWriter(nc, names)
         await writer.open()

@@ -41,6 +41,27 @@ def test_a_subscription_delivers_more_bytes_than_it_holds(recorder: JetStreamApp
         assert [next(subscription).id for _ in range(60)] == list(range(1, 61))
 
 
+def test_new_events_gather_until_somebody_is_in_a_hurry(recorder: JetStreamApplicationRecorder) -> None:
+    with recorder.subscribe(rest=3600.0) as subscription:
+        eventually(lambda: subscription._follower._coming)  # it has found that there are none yet
+        recorder.insert_events(events("job", 1))
+        assert next(subscription).id == 1  # nothing has come before: it is passed on at once
+        eventually(lambda: not subscription._follower._coming)
+        recorder.insert_events(events("job", 2, 3))
+        assert not subscription.waiting
+        subscription.hurry(True)
+        assert [next(subscription).id for _ in range(2)] == [2, 3]
+        recorder.insert_events(events("job", 4))
+        assert next(subscription).id == 4
+
+
+def test_what_is_in_the_past_comes_without_a_rest(recorder: JetStreamApplicationRecorder) -> None:
+    for start in range(0, 3000, 1000):
+        recorder.insert_events([event("job", version) for version in range(start, start + 1000)])
+    with recorder.subscribe(rest=3600.0) as subscription:
+        assert [next(subscription).id for _ in range(3000)] == list(range(1, 3001))
+
+
 def test_a_subscription_survives_a_crash_of_the_server(opened: Opened, tmp_path: Any) -> None:
     server = NatsServer(tmp_path).start()
     try:
