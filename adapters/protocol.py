@@ -8,7 +8,8 @@
 
 A runner's id is unique to its process and start.
 
-The engine also says on the subject `halted`, to all runners, as `Halted`, which job, or which tasks of one, were halted
+An engine says on the subjects `hello` and `farewell`, as `Presence`, which partition it begins to serve, and leaves.
+It also says on the subject `halted`, to all runners, as `Halted`, which job, or which tasks of one, were halted
 while they are claimed: what has not begun is to be given back, what runs is to be told where it was canceled.
 
 Every request may be sent again after a lost answer: commands and reports are idempotent, and an exchange that says
@@ -105,6 +106,13 @@ class Halted(msgspec.Struct, array_like=True, frozen=True):
     canceled: bool = False  #: running ones are told that they are not wanted any more
     reason: str = ""
     grace: int = -1  #: µs after which running ones are stopped; -1: never
+
+
+class Presence(msgspec.Struct, array_like=True, frozen=True):
+    """An engine has begun to serve a partition (on `hello`), or has left it (on `farewell`)."""
+
+    engine: str  #: its id
+    partition: int = 0
 
 
 # -- replies ----------------------------------------------------------------------------------------------------
@@ -205,4 +213,13 @@ decode_command = msgspec.msgpack.Decoder(CommandRequest).decode
 decode_exchange = msgspec.msgpack.Decoder(Exchange).decode
 decode_heartbeat = msgspec.msgpack.Decoder(Heartbeat).decode
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
+_decode_presence = msgspec.msgpack.Decoder(Presence).decode
 decode_halted = msgspec.msgpack.Decoder(Halted).decode
+
+
+def presence(data: bytes) -> Presence:
+    """Return what an engine says of itself; of another version, that it is about the only partition."""
+    try:
+        return _decode_presence(data)
+    except msgspec.MsgspecError:
+        return Presence("")

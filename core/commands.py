@@ -14,7 +14,8 @@ from .events import Error, JobOptions, Progress, TasksTakenOver, Value
 from .submission import Submission
 
 
-class _Command(msgspec.Struct, array_like=True, frozen=True):
+class _Command(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    # Without the garbage collector's notice: what came from bytes is in no cycle. See `events`.
     job_id: str
 
 
@@ -52,6 +53,9 @@ class ClaimTasks(_Command, tag=4, frozen=True):
     specs: list[int]  #: which of the job's kinds of task the runner can run
     limit: int  #: how many tasks at most
     slots: dict[str, int] = {}  #: how many more tasks may run, by concurrency key; each key in it is limited
+    tasks: list[
+        int
+    ] = []  #: which ones, chosen by `next_ready` of the job as it is; []: that is still to be done
 
 
 class StageSubtasks(_Command, tag=5, frozen=True):

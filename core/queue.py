@@ -125,9 +125,11 @@ class TaskQueue:
 
     def ready_specs(self) -> Iterator[int]:
         """Yield the kinds of which at least one task is ready."""
-        for spec, heap in self._heaps.items():
+        for spec, heap in list(self._heaps.items()):
             if self._prune(heap):
                 yield spec
+            else:
+                del self._heaps[spec]  # kinds that were ready once must not cost anything for ever
 
     def next_ready(
         self, specs: Iterable[int], limit: int, slots: Mapping[str, int] = _UNLIMITED

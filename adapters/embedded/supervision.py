@@ -322,6 +322,8 @@ async def _bring_back(folder: DataFolder, credentials: Credentials, port: int) -
 
 
 def _engine_of_this_package() -> Engine:
+    from .. import collector
     from ..gateway.hosting import run_engine_with_api
 
+    collector.relax()
     return run_engine_with_api

@@ -20,6 +20,7 @@ from typing import Any
 
 from jobledger.core.errors import JobLedgerError
 
+from .. import loops
 from .folder import DataFolder, ServerRecord
 from .locks import FileLock
 from .start import DEFAULT_IDLE
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        asyncio.run(_serve(folder, lock, idle=options.idle or None, foreground=options.foreground))
+        loops.run(_serve(folder, lock, idle=options.idle or None, foreground=options.foreground))
     except JobLedgerError as error:
         log.error("%s", error)
         _tell(options.foreground, failed=str(error))

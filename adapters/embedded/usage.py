@@ -8,9 +8,9 @@ import logging
 import time
 
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from ..nats.wire import Wire
 from .nats_config import ACCOUNT
 from .probe import CLIENT
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class Usage:
     """The clients of one server, seen over a connection of its system user."""
 
-    def __init__(self, connection: Client) -> None:
+    def __init__(self, connection: Wire) -> None:
         self._connection = connection
         self._last_used = time.monotonic()
 

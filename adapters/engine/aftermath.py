@@ -10,7 +10,6 @@ import asyncio
 import logging
 
 import nats.errors
-from nats.aio.client import Client
 
 from jobledger.core.errors import JobLedgerError
 from jobledger.core.job import Job
@@ -19,6 +18,7 @@ from jobledger.core.lifecycle import JobState, TaskState
 from .. import objects, successes
 from ..nats import values
 from ..nats.names import Names
+from ..nats.wire import Wire
 from ..telemetry import store as telemetry
 from .live import LiveJob
 
@@ -32,7 +32,7 @@ _WORTH = 1.0  # seconds for which successes are waited for: to compute them agai
 class Aftermath:
     """Writes to the buckets and streams beside the log."""
 
-    def __init__(self, client: Client, names: Names) -> None:
+    def __init__(self, client: Wire, names: Names) -> None:
         self._client = client
         self._names = names
         self._noting: dict[LiveJob, asyncio.Task[None]] = {}

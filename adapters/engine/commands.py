@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from nats.aio.msg import Msg
+from collections.abc import Awaitable
 
 from jobledger.core import ranges
 from jobledger.core.commands import DeleteJob, ForkJob, SubmitJob, TakeOver
 from jobledger.core.decisions import Refusal
 from jobledger.core.decisions.refusal import check_task
+from jobledger.core.errors import ServerUnavailable
 from jobledger.core.events import Value
 from jobledger.core.submission import NO_DEPENDENCIES
 
 from .. import protocol as p
-from .ledger import Ledger
+from ..nats.partitions import Partition
+from ..nats.wire import Message
+from .answers import Answer, answer_to, answer_with
+from .ledger import Background, Ledger
 from .live import LiveJob
 
 _OVERHEAD = 80  # bytes of a result beside its value, rounded up
@@ -21,24 +25,41 @@ _OVERHEAD = 80  # bytes of a result beside its value, rounded up
 class Commands:
     """Answers requests on the `command` subject."""
 
-    def __init__(self, ledger: Ledger, *, room: int) -> None:
-        """`room` is how many bytes of results an answer holds; a single result may be larger."""
+    def __init__(self, ledger: Ledger, partition: Partition, requests: Background, *, room: int) -> None:
+        """`room` is how many bytes of results an answer holds; a single result may be larger. What has to wait for
+        more than the log's acknowledgement runs among the `requests`."""
         self._ledger = ledger
+        self._requests = requests
+        self._partition = partition
         self._room = room
 
-    async def handle(self, message: Msg) -> p.Reply:
-        """Errors: Refusal; NotWritten; DamagedLog; ServerUnavailable; MsgspecError."""
+    def handle(self, message: Message, answer: Answer) -> None:
+        """Do what is asked, and `answer` once that is in the log. Errors: Refusal; ServerUnavailable; MsgspecError.
+
+        What every job goes through, being submitted and waited for, is done within the call as far as it can be: see
+        `Exchanges.handle`.
+        """
         request = p.decode_command(message.data)
-        if isinstance(request, p.FollowJob):
-            return await self._follow(request)
+        if not self._partition.holds(request.job_id):
+            raise ServerUnavailable(f"job {request.job_id} belongs to another partition of this log")
         if isinstance(request, SubmitJob):
-            return await self._submit(request)
+            self._submit(request, answer)
+        elif isinstance(request, p.FollowJob):
+            self._follow(request, answer)
+        else:
+            self._run(self._intervene(request), answer)
+
+    def _run(self, work: Awaitable[p.Reply], answer: Answer) -> None:
+        self._requests.run(answer_with(work, answer))
+
+    async def _intervene(self, request: p.CommandRequest) -> p.Reply:
         if isinstance(request, TakeOver | ForkJob):
             return await self._fork(request)
         live = await self._ledger.existing(request.job_id)
         try:
             if isinstance(request, p.ReadResults):
                 return self._results(live, request)
+            assert not isinstance(request, SubmitJob | p.FollowJob)
             self._ledger.apply(live, request)
             self._ledger.refresh(live)
             await live.written()
@@ -52,28 +73,42 @@ class Commands:
             if live.settled and not live.dead:  # it was read again only to be asked
                 self._ledger.settle(live)
 
-    async def _submit(self, request: SubmitJob) -> p.Reply:
-        jobs = self._ledger.jobs
-        if request.options is not None:
-            self._ledger.erasures.check(request.job_id, request.options.sealed)
-        live = jobs.get(request.job_id)
-        if live is None and request.options is not None and request.options.key:
-            live = await self._ledger.find(request.job_id)  # whether it says the same has to be looked up
-        if live is None:
-            settled = jobs.settled_status(request.job_id)
-            if settled is not None:  # sent again after its answer was lost
-                return p.Done(settled.position, settled.version)
-            live = jobs.create(request.job_id)
+    def _submit(self, request: SubmitJob, answer: Answer) -> None:
+        options = request.options
+        if options is not None:
+            self._ledger.erasures.check(request.job_id, options.sealed)
+        live = self._ledger.jobs.get(request.job_id)
+        if live is None and options is not None and options.key:
+            self._run(self._submit_again(request), answer)  # whether it says the same has to be looked up
+        elif live is None and (settled := self._ledger.jobs.settled_status(request.job_id)) is not None:
+            answer(p.Done(settled.position, settled.version))  # sent again after its answer was lost
+        else:
+            submitted = self._submitted(request, live)
+            submitted.when_written(
+                lambda problem: answer(self._done(submitted) if problem is None else answer_to(problem))
+            )
+
+    async def _submit_again(self, request: SubmitJob) -> p.Reply:
+        live = self._submitted(request, await self._ledger.find(request.job_id))
+        await live.written()
+        return self._done(live)
+
+    def _submitted(self, request: SubmitJob, live: LiveJob | None) -> LiveJob:
+        """Have the job submitted. Errors: Refusal; nothing of it then stays in memory."""
+        ledger = self._ledger
+        live = live or ledger.jobs.create(request.job_id)
         try:
-            self._ledger.apply(live, request)
+            ledger.apply(live, request)
         except Refusal:
             if live.settled:
-                self._ledger.settle(live)
+                ledger.settle(live)
             elif not live.version:
-                jobs.forget(live)
+                ledger.jobs.forget(live)
             raise
-        self._ledger.refresh(live)
-        await live.written()
+        ledger.refresh(live)
+        return live
+
+    def _done(self, live: LiveJob) -> p.Done:
         if live.settled and not live.dead:
             self._ledger.settle(live)
         return p.Done(live.position, live.version)
@@ -109,14 +144,28 @@ class Commands:
             values.append((task, value))
         return p.Results(values)
 
-    async def _follow(self, request: p.FollowJob) -> p.Reply:
-        ledger = self._ledger
-        status = ledger.jobs.settled_status(request.job_id)
+    def _follow(self, request: p.FollowJob, answer: Answer) -> None:
+        status = self._ledger.jobs.settled_status(request.job_id)
+        live = self._ledger.jobs.get(request.job_id)
+        if status is None and live is not None and live.version and live.job.state:
+            status = self._status(live)
         if status is None:
-            live = await ledger.existing(request.job_id)
-            if not live.version:
-                await live.written()
-            status = ledger.settle(live) if live.settled else live.status
-        if not request.is_news(status):
-            status = await ledger.followers.wait(request, status)
-        return status
+            self._run(self._find_status(request), lambda reply: self._tell(request, reply, answer))
+        else:
+            self._tell(request, status, answer)
+
+    def _tell(self, request: p.FollowJob, reply: p.Reply, answer: Answer) -> None:
+        """Answer with this status, or with the next one that is news."""
+        if isinstance(reply, p.JobStatus) and not request.is_news(reply):
+            self._ledger.followers.hold(request, reply, answer)
+        else:
+            answer(reply)
+
+    async def _find_status(self, request: p.FollowJob) -> p.Reply:
+        live = await self._ledger.existing(request.job_id)
+        if not live.version:
+            await live.written()
+        return self._status(live)
+
+    def _status(self, live: LiveJob) -> p.JobStatus:
+        return self._ledger.settle(live) if live.settled else live.status

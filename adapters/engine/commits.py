@@ -1,22 +1,21 @@
 """Group commit: what is decided about a job while its last commit is on its way becomes the next one.
 
-An idle job is written at the end of the tick of the event loop in which something was decided; a busy one as soon as
-the acknowledgement before arrives. So latency is one append, and under load one append carries hundreds of decisions:
+A job is written at the end of the turn of the event loop in which something was decided, or in which the
+acknowledgement of what was decided before arrives. So latency is one append, and under load one append carries hundreds of decisions:
 that is what survives the fsync of every message.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
 from jobledger.core.codec import Commit, digest
-from jobledger.core.errors import JobLedgerError
 from jobledger.core.events import Event
 
 from ..metrics.engine import EngineMeter
@@ -29,15 +28,29 @@ log = logging.getLogger(__name__)
 #: Bytes of events after which a commit is closed. Larger ones gain nothing measurable and delay whoever waits.
 TARGET_BYTES = 256 * 1024
 
+#: So many commits are on their way one by one at most; what gathers behind them goes together, in one transaction of
+#: the log. Below that one by one is quicker: the server takes 6 to 7 ms for a batch of any size up to 64, and 0.15 ms for
+#: each single one, which it syncs (nats-server 2.15, a disk that syncs in 0.15 ms). 256 together take 11 ms, not 41.
+TOGETHER = 64
+_MOST_TOGETHER = 500  # the server takes 1,000
+_MOST_BYTES = 4 * 1024 * 1024
+_MOST_BATCHES = 2
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class NotWritten(JobLedgerError):
-    """A decision did not reach the log, or is not known to have. The job was forgotten and will be read again."""
+class _Commit(NamedTuple):
+    """The next commit of a job."""
+
+    live: LiveJob
+    contents: Contents
+    payload: bytes
+    at: int  #: when it was decided, in µs
+    began: float  #: by time.perf_counter
 
 
 class Committer:
-    """Writes the decisions of all live jobs, one commit at a time for each job."""
+    """Writes the decisions of all live jobs, one commit at a time for each job. `wake` has `write` called soon."""
 
     def __init__(
         self,
@@ -45,80 +58,145 @@ class Committer:
         engine_id: str,
         meter: EngineMeter,
         *,
+        wake: Callable[[], None],
+        owned: Callable[[], bool],
         on_written: Callable[[LiveJob], None],
         on_failed: Callable[[LiveJob, str], None],
     ) -> None:
         self._writer = writer
         self._engine_id = engine_id
         self._meter = meter
+        self._wake = wake
+        self._owned = owned
         self._on_written = on_written
         self._on_failed = on_failed
-        self._writes: set[asyncio.Task[None]] = set()
+        self._due: list[LiveJob] = []  #: those with something to write of which nothing is on its way
+        self._single = 0  #: commits on their way one by one
+        self._batches = 0  #: and batches of them
 
     def add(self, live: LiveJob, events: list[Event]) -> None:
         """Have the events of one decision, already applied to the job, written."""
         live.decisions.append(events)
         live.decided += 1
         if not live.writing:
-            live.writing = True
-            asyncio.get_running_loop().call_soon(self._start, live)
+            self._gather(live)
 
-    def _start(self, live: LiveJob) -> None:
-        task = asyncio.create_task(self._write(live))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
+    def write(self) -> None:
+        """Write what has gathered, as far as nothing of the same job is on its way. To be called as a turn ends."""
+        due, self._due = self._due, []
+        if (
+            not self._owned()
+        ):  # what was decided before this process was suspended might still fit, and be accepted
+            for live in due:
+                self.abandon(live, "the lease on its partition has run out")
+            return
+        due = [live for live in due if not live.dead]
+        while len(due) >= TOGETHER and self._batches < _MOST_BATCHES:
+            self._put_together(due)
+        room = max(0, TOGETHER - self._single)
+        for live in due[:room]:
+            self._put(self._next(live))
+        self._due += due[room:]
 
-    async def _write(self, live: LiveJob) -> None:
-        try:
-            while live.decisions and not live.dead:
-                contents, payload = self._next(live)
-                at, began = live.at, time.perf_counter()
-                live.position = await self._writer.append(live.job.id, payload, after=live.position)
-                seconds = time.perf_counter() - began
-                live.version += 1
-                live.digest = digest(payload)
-                live.durable += contents.decisions
-                while live.waiting and live.waiting[0][0] <= live.durable:
-                    _, future = live.waiting.popleft()
-                    if not future.done():
-                        future.set_result(None)
-                self._meter.wrote(live, at, contents, len(payload), seconds)
-                self._on_written(live)
-        except AppendConflict as error:
+    def _gather(self, live: LiveJob) -> None:
+        live.writing = True
+        self._due.append(live)
+        self._wake()
+
+    def _put(self, commit: _Commit) -> None:
+        def appended(outcome: int | AppendConflict | AppendFailed) -> None:
+            self._single -= 1
+            self._appended(commit, outcome)
+
+        self._single += 1
+        live = commit.live
+        self._writer.put(live.job.id, commit.payload, appended, after=live.position)
+
+    def _put_together(self, due: list[LiveJob]) -> None:
+        """Write the first of these jobs in one batch, and take them from the list."""
+        commits: list[_Commit] = []
+        size = taken = 0
+        while taken < len(due) and len(commits) < _MOST_TOGETHER and size < _MOST_BYTES:
+            commit = self._next(due[taken])
+            taken += 1
+            size += len(commit.payload)
+            if (
+                len(commit.payload) > TARGET_BYTES
+            ):  # perhaps too large for the server, which is to concern no other
+                self._put(commit)
+            else:
+                commits.append(commit)
+        del due[:taken]
+        if not commits:
+            return
+
+        def appended(outcome: int | AppendConflict | AppendFailed) -> None:
+            self._batches -= 1
+            for place, commit in enumerate(commits):
+                if isinstance(outcome, AppendConflict):  # of one of them: each is to find out for itself
+                    self._put(commit)
+                else:
+                    self._appended(commit, outcome + place if isinstance(outcome, int) else outcome)
+
+        self._batches += 1
+        self._writer.put_together([(c.live.job.id, c.payload, c.live.position) for c in commits], appended)
+
+    def _appended(self, commit: _Commit, outcome: int | AppendConflict | AppendFailed) -> None:
+        live = commit.live
+        live.writing = False
+        if isinstance(outcome, int):
+            live.position = outcome
+            live.version += 1
+            live.digest = digest(commit.payload)
+            if live.decisions:  # not at once: what else this turn brings goes with them
+                self._gather(live)
+            self._meter.wrote(
+                live, commit.at, commit.contents, len(commit.payload), time.perf_counter() - commit.began
+            )
+            live.acknowledged(commit.contents.decisions)
+            self._on_written(live)
+        elif isinstance(outcome, AppendConflict):
             self._meter.failed("conflict")
-            self.abandon(live, f"someone else wrote to it ({error})")
-        except AppendFailed as error:
+            self.abandon(live, f"someone else wrote to it ({outcome})")
+        else:
             self._meter.failed("unacknowledged")
-            self.abandon(live, str(error))
-        finally:
-            live.writing = False
+            self.abandon(live, str(outcome))
+        if self._due:
+            self._wake()  # there is room for others
 
-    def _next(self, live: LiveJob) -> tuple[Contents, bytes]:
+    def _next(self, live: LiveJob) -> _Commit:
         """Take decisions for one commit. A decision is never divided: it happened or it did not."""
-        events: list[msgspec.Raw] = []
-        taken: list[list[Event]] = []
-        size = 0
-        while live.decisions:
-            encoded = [msgspec.Raw(_encode(event)) for event in live.decisions[0]]
-            size += sum(map(len, encoded))
-            if taken and size > TARGET_BYTES:
-                break
-            taken.append(live.decisions.popleft())
-            events += encoded
-        settled = live.job.settled and not live.decisions
+        taken = list(live.decisions)
+        commit = self._commit(live, taken)
+        if len(commit.payload) > TARGET_BYTES and len(taken) > 1:
+            taken = _first(taken)
+            commit = self._commit(live, taken)
+        for _ in taken:
+            live.decisions.popleft()
+        return commit
+
+    def _commit(self, live: LiveJob, decisions: list[list[Event]]) -> _Commit:
+        # Encoding all events in one go takes 0.04 µs for each, one by one 0.14 (Python 3.11).
+        settled = live.job.settled and len(decisions) == len(live.decisions)
+        events = [event for decision in decisions for event in decision]
         commit = Commit(os.urandom(16), live.digest, live.at, self._engine_id, settled, events)
-        contents = contents_of(taken, settled=live.job.state if settled else 0)
-        return contents, encode_message(live.version + 1, commit)
+        contents = contents_of(decisions, settled=live.job.state if settled else 0)
+        return _Commit(live, contents, encode_message(live.version + 1, commit), live.at, time.perf_counter())
 
     def abandon(self, live: LiveJob, reason: str) -> None:
         """Throw the job's memory away: what is not acknowledged may or may not be in the log."""
         if live.dead:
             return
-        live.dead = True
         log.warning("job %s is read again from the log: %s", live.job.id, reason)
-        live.decisions.clear()
-        for _, future in live.waiting:
-            if not future.done():
-                future.set_exception(NotWritten(reason))
-        live.waiting.clear()
+        live.abandoned(reason)
         self._on_failed(live, reason)
+
+
+def _first(decisions: list[list[Event]]) -> list[list[Event]]:
+    """Return the first of these decisions, as many as reach the target; at least one."""
+    size = 0
+    for count, decision in enumerate(decisions):
+        size += len(_encode(decision))
+        if count and size > TARGET_BYTES:
+            return decisions[:count]
+    return decisions

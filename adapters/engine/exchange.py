@@ -6,19 +6,19 @@ import asyncio
 import contextlib
 import logging
 import time
-
-from nats.aio.msg import Msg
+from typing import TypeAlias
 
 from jobledger.core import commands as c
 from jobledger.core.decisions import Refusal
 from jobledger.core.errors import DamagedLog
-from jobledger.core.task import TaskIdentifier
 
 from .. import protocol as p
+from ..nats.wire import Message
 from . import halts
+from .answers import Answer, answer_to, answer_with
 from .dispatch import Capability, Waiter
-from .ledger import Ledger
-from .live import LiveJob
+from .ledger import Ledger, micros
+from .live import LiveJob, NotWritten
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +27,32 @@ _TASK_OVERHEAD = 24
 #: how often in the length of a lease it is looked whether one has run out
 _LOOKS = 10
 
-Touched = dict[
-    str, LiveJob
-]  #: jobs an exchange has decided about: it is answered once all of them are written
+#: jobs an exchange has decided about: it is answered once all of them are written
+Touched: TypeAlias = dict[str, LiveJob]
+
+
+class _Exchange:
+    """One request, and what is known of it before it is decided."""
+
+    def __init__(self, runner: str, request: p.Exchange, answer: Answer) -> None:
+        self.runner = runner
+        self.request = request
+        self.answer = answer
+        self.capability = Capability.of(request)
+        self.unknown: dict[str, Refusal | DamagedLog] = {}  #: reported jobs that cannot be brought to memory
+
+    @property
+    def reported(self) -> set[str]:
+        """The jobs it reports on."""
+        return {report.job_id for report in self.request.reports}
+
+    @property
+    def waits(self) -> bool:
+        """Whether the runner would wait for tasks."""
+        return self.request.limit > 0 and self.request.wait > 0
+
+    def why_unknown(self, job_id: str) -> Refusal | DamagedLog:
+        return self.unknown.get(job_id) or Refusal("unknown_job", f"there is no job {job_id}")
 
 
 class Exchanges:
@@ -39,65 +62,144 @@ class Exchanges:
         self._ledger = ledger
         self._room = room
 
-    async def handle(self, message: Msg) -> p.Reply:
-        """Errors: Refusal; NotWritten; ServerUnavailable; MsgspecError."""
-        runner, request = speaker(message), p.decode_exchange(message.data)
-        ledger = self._ledger
-        ledger.leases.extend(runner)
-        ledger.dispatcher.supersede(runner)
-        touched: Touched = {}
-        refused = await self._take_reports(runner, request, touched)
-        ledger.meter.exchanged(refused)
-        jobs = self._hand_out_again(runner, request, touched)
-        capability = Capability(
-            request.cluster, tuple(TaskIdentifier(*identifier) for identifier in request.identifiers)
-        )
-        jobs += self._claim(runner, capability, request.limit, touched)
-        if not (jobs or touched or refused) and request.limit and request.wait > 0:
-            waiter = Waiter(runner, capability, request.limit)
-            began = time.perf_counter()
-            found = await ledger.dispatcher.wait(waiter, request.wait)
-            ledger.meter.waited(time.perf_counter() - began)
-            if found:
-                jobs = self._claim(runner, capability, request.limit, touched)
-        waits = _waits(touched) if request.in_order else {}
-        for live in touched.values():
-            await live.written()
-        if any(spec.asked.reuse for job in jobs for spec in job.specs):
-            await ledger.aftermath.noted()
-        ledger.leases.extend(runner)
-        halted = [job_id for job_id, live in touched.items() if live.halted]
-        return p.Exchanged(refused, jobs, ledger.leases.length, halted, waits)
+    def handle(self, message: Message, answer: Answer) -> None:
+        """Take what a runner reports and hand out what it can take; `answer` once all of that is in the log.
 
-    async def _take_reports(
-        self, runner: str, request: p.Exchange, touched: Touched
-    ) -> list[p.RefusedReport]:
+        All of it within one call where the jobs are in memory: a task for each request would add two turns of the
+        event loop to the ten messages of a small job (chain: 460 µs of the engine a hop, 250 without; Python 3.11).
+        Errors: MsgspecError.
+        """
+        exchange = _Exchange(speaker(message), p.decode_exchange(message.data), answer)
         ledger = self._ledger
-        refused = []
-        for index, report in enumerate(request.reports):
+        ledger.leases.extend(exchange.runner)
+        ledger.dispatcher.supersede(exchange.runner)
+        absent = [job_id for job_id in exchange.reported if ledger.jobs.get(job_id) is None]
+        if absent:
+            ledger.background.run(self._bring_back(absent, exchange))
+        else:
+            self._serve(exchange)
+
+    async def _bring_back(self, absent: list[str], exchange: _Exchange) -> None:
+        """Read jobs that are not in memory, and go on."""
+        for job_id in absent:
             try:
-                live = ledger.jobs.get(report.job_id) or await ledger.existing(report.job_id)
-                ledger.apply(live, report)
-                touched[report.job_id] = live
+                await self._ledger.existing(job_id)
+            except (Refusal, DamagedLog) as error:
+                exchange.unknown[job_id] = error
+            except Exception as error:  # noqa: BLE001  whoever asked is told
+                exchange.answer(answer_to(error))
+                return
+        try:
+            self._serve(exchange)
+        except Exception as error:  # noqa: BLE001
+            exchange.answer(answer_to(error))
+
+    def _serve(self, exchange: _Exchange) -> None:
+        touched: Touched = {}
+        refused = self._take_reports(exchange, touched)
+        self._ledger.meter.exchanged(refused)
+        jobs = self._hand_out_again(exchange, touched)
+        jobs += self._claim(exchange, touched)
+        if jobs or touched or refused or not exchange.waits:
+            self._conclude(exchange, refused, jobs, touched)
+        else:
+            self._hold(exchange)
+
+    def _hold(self, exchange: _Exchange) -> None:
+        """Keep the request until something is ready."""
+        ledger = self._ledger
+        began = time.perf_counter()
+
+        def found(ready: bool) -> None:
+            ledger.meter.waited(time.perf_counter() - began)
+            touched: Touched = {}
+            try:
+                self._conclude(exchange, [], self._claim(exchange, touched) if ready else [], touched)
+            except Exception as error:  # noqa: BLE001
+                exchange.answer(answer_to(error))
+
+        ledger.dispatcher.hold(Waiter(exchange.runner, exchange.capability, found), exchange.request.wait)
+
+    def _conclude(
+        self,
+        exchange: _Exchange,
+        refused: list[p.RefusedReport],
+        jobs: list[p.ClaimedJob],
+        touched: Touched,
+    ) -> None:
+        """Answer once all that was decided is in the log."""
+        waits = _waits(touched) if exchange.request.in_order else {}
+        missing = len(touched)
+
+        def written(problem: NotWritten | None = None) -> None:
+            nonlocal missing
+            missing -= 1
+            if problem is not None:
+                missing = 0  # answered once: what the others say does not matter any more
+                exchange.answer(p.Unavailable(str(problem)))
+            elif missing == 0:
+                self._answer(exchange, refused, jobs, touched, waits)
+
+        if not touched:
+            self._answer(exchange, refused, jobs, touched, waits)
+        for live in touched.values():
+            live.when_written(written)
+
+    def _answer(
+        self,
+        exchange: _Exchange,
+        refused: list[p.RefusedReport],
+        jobs: list[p.ClaimedJob],
+        touched: Touched,
+        waits: dict[str, p.Order],
+    ) -> None:
+        ledger = self._ledger
+        ledger.leases.extend(exchange.runner)
+        halted = [job_id for job_id, live in touched.items() if live.halted]
+        reply = p.Exchanged(refused, jobs, ledger.leases.length, halted, waits)
+        if any(spec.asked.reuse for job in jobs for spec in job.specs):
+            ledger.background.run(self._answer_with_successes(exchange, reply))
+        else:
+            exchange.answer(reply)
+
+    async def _answer_with_successes(self, exchange: _Exchange, reply: p.Exchanged) -> None:
+        """These tasks may be spared by an earlier success, which may just be being noted."""
+        await self._ledger.aftermath.noted()
+        exchange.answer(reply)
+
+    def _take_reports(self, exchange: _Exchange, touched: Touched) -> list[p.RefusedReport]:
+        ledger, now = self._ledger, micros()
+        refused = []
+        for index, report in enumerate(exchange.request.reports):
+            live = touched.get(report.job_id) or ledger.jobs.get(report.job_id)
+            try:
+                if live is None:
+                    raise exchange.why_unknown(report.job_id)
+                ledger.apply(live, report, now)
             except Refusal as refusal:
                 refused.append(p.RefusedReport(index, refusal.code, refusal.message))
             except DamagedLog as error:
                 refused.append(p.RefusedReport(index, "damaged", str(error)))
+            else:
+                touched[report.job_id] = live
         if refused:
-            log.warning("%d reports of runner %s refused: %s", len(refused), runner, refused[0].message)
+            log.warning(
+                "%d reports of runner %s refused: %s", len(refused), exchange.runner, refused[0].message
+            )
         for live in touched.values():
             ledger.refresh(live)
         return refused
 
-    def _hand_out_again(self, runner: str, request: p.Exchange, touched: Touched) -> list[p.ClaimedJob]:
+    def _hand_out_again(self, exchange: _Exchange, touched: Touched) -> list[p.ClaimedJob]:
         """After a lost answer: what the runner has claimed but does not know of."""
+        request = exchange.request
         if request.holds is None:
             return []
         known = set(request.holds)
         known.update(p.AttemptRef(r.job_id, r.task, r.attempt) for r in request.reports)
         jobs = []
         room = self._room
-        for live, tasks in self._ledger.leases.held(runner, self._ledger.jobs.get):
+        for live, tasks in self._ledger.leases.held(exchange.runner):
             attempt = live.job.attempt
             missing = [t for t in tasks if p.AttemptRef(live.job.id, t, attempt[t]) not in known]
             if missing:
@@ -110,23 +212,23 @@ class Exchanges:
                 room -= _weight(live, missing[:fitting])
         return jobs
 
-    def _claim(self, runner: str, capability: Capability, limit: int, touched: Touched) -> list[p.ClaimedJob]:
-        """Claim up to `limit` tasks for the runner. They may be handed out once all of `touched` is written."""
+    def _claim(self, exchange: _Exchange, touched: Touched) -> list[p.ClaimedJob]:
+        """Claim for the runner as many tasks as it can take. They may be handed out once all of `touched` is written."""
         ledger = self._ledger
+        runner, limit = exchange.runner, exchange.request.limit
         jobs: list[p.ClaimedJob] = []
         room = self._room
         if limit <= 0:
             return jobs
-        for live, specs in ledger.dispatcher.jobs_for(capability):
+        for live, specs in ledger.dispatcher.jobs_for(exchange.capability):
             slots = ledger.slots.left(live)
             tasks = live.job.graph.next_ready(specs, limit, slots)
-            fitting = _fitting(live, tasks, room)
-            claim = c.ClaimTasks(live.job.id, runner, specs, fitting, slots)
-            if fitting and ledger.apply(live, claim):
-                claimed = tasks[:fitting]
-                jobs.append(hand_out(live, claimed))
-                limit -= len(claimed)
-                room -= _weight(live, claimed)
+            del tasks[_fitting(live, tasks, room) :]
+            claim = c.ClaimTasks(live.job.id, runner, specs, len(tasks), slots, tasks)
+            if tasks and ledger.apply(live, claim):
+                jobs.append(hand_out(live, tasks))
+                limit -= len(tasks)
+                room -= _weight(live, tasks)
                 touched[live.job.id] = live
                 ledger.leases.claimed(runner, live)
             ledger.refresh(live)
@@ -148,11 +250,14 @@ class Exchanges:
 
     # -- signs of life --------------------------------------------------------------------------------------------
 
-    async def heartbeat(self, message: Msg) -> p.Reply:
-        """Extend the runner's lease, and tell it which of its attempts are over all the same."""
+    def heartbeat(self, message: Message, answer: Answer) -> None:
+        """Extend the runner's lease, and tell it which of its attempts are over all the same. Errors: MsgspecError."""
         runner, request = speaker(message), p.decode_heartbeat(message.data)
+        self._ledger.leases.extend(runner)
+        self._ledger.background.run(answer_with(self._seen(runner, request), answer))
+
+    async def _seen(self, runner: str, request: p.Heartbeat) -> p.Reply:
         leases = self._ledger.leases
-        leases.extend(runner)
         lost = []
         held: dict[str, tuple[LiveJob, list[p.AttemptRef]]] = {}
         for ref in request.holds:
@@ -177,7 +282,7 @@ class Exchanges:
         while True:
             await asyncio.sleep(ledger.leases.length / _LOOKS)
             for runner in list(ledger.leases.expired()):
-                for live, tasks in list(ledger.leases.held(runner, ledger.jobs.get)):
+                for live, tasks in list(ledger.leases.held(runner)):
                     # An exchange it left open must not be answered with the very tasks it has just lost.
                     ledger.dispatcher.supersede(runner)
                     log.warning("runner %s is lost with %d tasks of job %s", runner, len(tasks), live.job.id)
@@ -186,7 +291,7 @@ class Exchanges:
                     ledger.refresh(live)
 
 
-def speaker(message: Msg) -> str:
+def speaker(message: Message) -> str:
     """Return the id of the runner that sent the message."""
     return message.subject.rpartition(".")[2]
 
@@ -202,11 +307,13 @@ def _waits(touched: Touched) -> dict[str, p.Order]:
 
 def _weight(live: LiveJob, tasks: list[int]) -> int:
     """Return about how many bytes it takes to hand these tasks out."""
-    return sum(len(live.job.inputs[task]) + _TASK_OVERHEAD for task in tasks)
+    return sum(map(len, map(live.job.inputs.__getitem__, tasks))) + _TASK_OVERHEAD * len(tasks)
 
 
 def _fitting(live: LiveJob, tasks: list[int], room: int) -> int:
     """Return how many of these tasks fit into `room` bytes; at least one."""
+    if _weight(live, tasks) <= room:
+        return len(tasks)
     for count, task in enumerate(tasks):
         room -= len(live.job.inputs[task]) + _TASK_OVERHEAD
         if room < 0 and count:
@@ -215,20 +322,15 @@ def _fitting(live: LiveJob, tasks: list[int], room: int) -> int:
 
 
 def hand_out(live: LiveJob, tasks: list[int]) -> p.ClaimedJob:
-    job = live.job
-    kinds = sorted({job.graph.spec[task] for task in tasks})
+    job, graph = live.job, live.job.graph
+    attempt, spec, inputs, depth = job.attempt, graph.spec, job.inputs, graph.depth
+    kinds = sorted({spec[task] for task in tasks})
     index = {kind: i for i, kind in enumerate(kinds)}
-    graph = job.graph
     return p.ClaimedJob(
         job.id,
         job.name,
         [job.specs[kind] for kind in kinds],
-        [
-            p.ClaimedTask(
-                task, job.attempt[task], index[graph.spec[task]], job.inputs[task], graph.depth[task]
-            )
-            for task in tasks
-        ],
+        [p.ClaimedTask(task, attempt[task], index[spec[task]], inputs[task], depth[task]) for task in tasks],
         [task for task in tasks if task in job.references] if job.references else [],
         job.options.trace,
         job.options.force,

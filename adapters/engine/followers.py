@@ -3,47 +3,59 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from ..protocol import FollowJob, JobStatus
+
+
+class _Follower:
+    """An open question. `answer` is called once, with the first status that is news, or the last one known."""
+
+    def __init__(self, request: FollowJob, status: JobStatus, answer: Callable[[JobStatus], None]) -> None:
+        self.request = request
+        self.status = status
+        self.answer = answer
+        self.timer: asyncio.TimerHandle | None = None
 
 
 class Followers:
     """Open questions, by job."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, dict[asyncio.Future[JobStatus], tuple[FollowJob, JobStatus]]] = {}
+        self._waiting: dict[str, set[_Follower]] = {}
 
-    async def wait(self, request: FollowJob, status: JobStatus) -> JobStatus:
-        """Return the first status that is news to whoever asked, or the last one known when time is up."""
+    def hold(self, request: FollowJob, status: JobStatus, answer: Callable[[JobStatus], None]) -> None:
+        """Have `answer` called with the first status that is news to whoever asked, or with the last one known when
+        time is up."""
+        follower = _Follower(request, status, answer)
+        self._waiting.setdefault(request.job_id, set()).add(follower)
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[JobStatus] = loop.create_future()
-        waiting = self._waiting.setdefault(request.job_id, {})
-        waiting[future] = (request, status)
-        timer = loop.call_later(max(0.0, request.wait), self._answer, request.job_id, future)
-        try:
-            return await future
-        finally:
-            timer.cancel()
-            waiting.pop(future, None)
-            if not waiting and self._waiting.get(request.job_id) is waiting:
-                del self._waiting[request.job_id]
+        follower.timer = loop.call_later(max(0.0, request.wait), self._answer, follower)
+
+    def wait_for(self, job_id: str) -> bool:
+        """Whether anybody waits for news of the job."""
+        return job_id in self._waiting
 
     def tell(self, job_id: str, status: JobStatus) -> None:
         """A commit of the job is in the log."""
-        waiting = self._waiting.get(job_id)
-        if waiting is None:
-            return
-        for future, (request, _) in waiting.items():
-            waiting[future] = (request, status)
-            if request.is_news(status) and not future.done():
-                future.set_result(status)
+        for follower in list(self._waiting.get(job_id, ())):
+            follower.status = status
+            if follower.request.is_news(status):
+                self._answer(follower)
 
     def answer_all(self) -> None:
         """Answer everyone with what is known: the engine is leaving."""
-        for job_id, waiting in self._waiting.items():
-            for future in waiting:
-                self._answer(job_id, future)
+        for waiting in list(self._waiting.values()):
+            for follower in list(waiting):
+                self._answer(follower)
 
-    def _answer(self, job_id: str, future: asyncio.Future[JobStatus]) -> None:
-        if not future.done():
-            future.set_result(self._waiting[job_id][future][1])
+    def _answer(self, follower: _Follower) -> None:
+        waiting = self._waiting.get(follower.request.job_id, set())
+        if follower not in waiting:
+            return
+        waiting.discard(follower)
+        if not waiting:
+            del self._waiting[follower.request.job_id]
+        assert follower.timer is not None
+        follower.timer.cancel()
+        follower.answer(follower.status)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-
-from nats.aio.client import Client
+from collections.abc import Iterator
 
 from jobledger.core.errors import DamagedLog
-from jobledger.core.job import Job, evolve
+from jobledger.core.job import Job, evolve_all
 from jobledger.core.lifecycle import LifecycleError
 
 from ..nats.log import read_job
 from ..nats.names import Names
+from ..nats.wire import Wire
 from ..protocol import JobStatus
 from .growth import Growth
 from .live import LiveJob
@@ -24,18 +24,30 @@ _REMEMBERED = 10_000
 class LiveJobs:
     """Every job this engine has in memory, by id."""
 
-    def __init__(self, client: Client, names: Names) -> None:
+    def __init__(self, client: Wire, names: Names) -> None:
         self._client = client
         self._names = names
         self._live: dict[str, LiveJob] = {}
         self._loading: dict[str, asyncio.Task[LiveJob | None]] = {}
+        self._absent: set[str] = set()  #: thrown away and not back yet, or damaged
         self._settled: OrderedDict[str, JobStatus] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._live)
 
+    def __iter__(self) -> Iterator[LiveJob]:
+        return iter(list(self._live.values()))
+
     def ids(self) -> list[str]:
         return list(self._live)
+
+    def unsettled(self) -> list[str]:
+        """Return every job that was found or made here and is not settled in the log, and possibly some that are."""
+        return [*self._live, *self._absent]
+
+    def known(self, job_id: str) -> bool:
+        """Whether there is no need to look for the job: it is in memory, on its way to it, or cannot be read."""
+        return job_id in self._live or job_id in self._absent
 
     def get(self, job_id: str) -> LiveJob | None:
         """Return the job if it is in memory."""
@@ -61,6 +73,15 @@ class LiveJobs:
         return await asyncio.shield(task)
 
     async def _read(self, job_id: str) -> LiveJob | None:
+        try:
+            live = await self._fold(job_id)
+        except DamagedLog:
+            self._absent.add(job_id)
+            raise
+        self._absent.discard(job_id)
+        return live
+
+    async def _fold(self, job_id: str) -> LiveJob | None:
         commits = await read_job(self._client, self._names, job_id)
         if not commits or job_id in self._live:
             return self._live.get(job_id)
@@ -68,8 +89,7 @@ class LiveJobs:
         growth = Growth()
         for stored in commits:
             try:
-                for event in stored.commit.events:
-                    evolve(job, event, stored.commit.at)
+                evolve_all(job, stored.commit.events, stored.commit.at)
             except LifecycleError as error:
                 raise DamagedLog(job_id, stored.position, str(error)) from error
             growth.note(len(job.graph), stored.commit.at)
@@ -82,6 +102,12 @@ class LiveJobs:
         live.dead = True
         if self._live.get(live.job.id) is live:
             del self._live[live.job.id]
+
+    def throw_away(self, live: LiveJob) -> None:
+        """Drop the job from memory; it is to be read again."""
+        self.forget(live)
+        if live.job.id not in self._live:
+            self._absent.add(live.job.id)
 
     def settle(self, live: LiveJob, status: JobStatus) -> None:
         """Forget a settled job of which everything is in the log, but for its status."""

@@ -10,20 +10,31 @@ from collections.abc import Callable, Iterator
 
 from .live import LiveJob
 
+#: jobs of a runner beyond twice those it had when they were looked through last: then they are looked through again
+_SPARE = 64
+
 
 class Leases:
-    """Deadlines of runners, and the live jobs in which each of them has claims."""
+    """Deadlines of runners, and the live jobs in which each of them has claims. `find` returns a job that is live."""
 
-    def __init__(self, length: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, length: float, clock: Callable[[], float], find: Callable[[str], LiveJob | None]
+    ) -> None:
         self.length = length  #: seconds
         self._clock = clock  # monotonic
+        self._find = find
         self._deadlines: dict[str, float] = {}
-        self._jobs: dict[str, set[str]] = {}  #: runner -> ids of jobs it claimed from; pruned as it is read
+        self._jobs: dict[str, _Claimed] = {}
 
     @property
     def runners(self) -> int:
         """How many runners are alive."""
         return len(self._deadlines)
+
+    @property
+    def noted(self) -> int:
+        """How many jobs are kept in mind, over all runners: no more than about twice what they have claims in."""
+        return sum(len(jobs.ids) for jobs in self._jobs.values())
 
     def extend(self, runner: str) -> None:
         self._deadlines[runner] = self._clock() + self.length
@@ -32,7 +43,13 @@ class Leases:
         """The runner holds tasks of this job."""
         if runner not in self._deadlines:
             self.extend(runner)
-        self._jobs.setdefault(runner, set()).add(live.job.id)
+        jobs = self._jobs.get(runner)
+        if jobs is None:
+            jobs = self._jobs[runner] = _Claimed()
+        jobs.ids.add(live.job.id)
+        if len(jobs.ids) > jobs.most:
+            jobs.ids = {job_id for job_id in jobs.ids if (job := self._find(job_id)) and job.job.claimed_by}
+            jobs.most = 2 * len(jobs.ids) + _SPARE
 
     def expired(self) -> Iterator[str]:
         """Yield, and forget, the runners that gave no sign of life in time."""
@@ -41,14 +58,27 @@ class Leases:
             del self._deadlines[runner]
             yield runner
 
-    def held(self, runner: str, find: Callable[[str], LiveJob | None]) -> Iterator[tuple[LiveJob, list[int]]]:
+    def held(self, runner: str) -> Iterator[tuple[LiveJob, list[int]]]:
         """Yield the runner's running tasks, by job."""
-        for job_id in list(self._jobs.get(runner, ())):
-            live = find(job_id)
+        jobs = self._jobs.get(runner)
+        if jobs is None:
+            return
+        for job_id in list(jobs.ids):
+            live = self._find(job_id)
             tasks = [task for task, by in live.job.claimed_by.items() if by == runner] if live else []
             if live and tasks:
                 yield live, tasks
             else:
-                self._jobs[runner].discard(job_id)
-        if not self._jobs.get(runner, True):
-            del self._jobs[runner]
+                jobs.ids.discard(job_id)
+        if not jobs.ids:
+            self._jobs.pop(runner, None)
+
+
+class _Claimed:
+    """Ids of the jobs one runner claimed from; those in which it holds nothing any more are dropped now and then."""
+
+    __slots__ = ("ids", "most")
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.most = _SPARE  #: ids after which it is time for that

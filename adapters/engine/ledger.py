@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Iterable
-
-from nats.aio.client import Client
+from collections.abc import Awaitable, Callable
 
 from jobledger.core.commands import Command, ExpireJob
 from jobledger.core.decisions import Refusal, decide
@@ -22,6 +20,7 @@ from jobledger.core.job import evolve
 from ..metrics.engine import EngineMeter
 from ..nats.log import LogWriter
 from ..nats.names import Names
+from ..nats.wire import Wire
 from ..protocol import Halted, JobStatus, encode
 from ..sealing.keys import Keyring, KeyStore
 from ..sealing.nats_keys import NatsKeys
@@ -34,12 +33,14 @@ from .followers import Followers
 from .jobs import LiveJobs
 from .leases import Leases
 from .live import LiveJob
+from .recovery import Checkpoint, Progress
 from .slots import Slots
 from .timers import Timers
 
 log = logging.getLogger(__name__)
 
 _PAUSE = 0.5  # seconds before a job that could not be read is read again
+_AT_ONCE = 32  # jobs that are read side by side
 
 
 class Ledger:
@@ -47,13 +48,14 @@ class Ledger:
 
     def __init__(
         self,
-        client: Client,
+        client: Wire,
         names: Names,
         *,
         engine_id: str,
         lease: float,
         meter: EngineMeter,
         keys: KeyStore | None = None,
+        owned: Callable[[], bool],
     ) -> None:
         self._client = client
         self._names = names
@@ -61,7 +63,7 @@ class Ledger:
         self._log = LogWriter(client, names)
         self.jobs = LiveJobs(client, names)
         self.slots = Slots()
-        self.dispatcher = Dispatcher(self.slots)
+        self.dispatcher = Dispatcher(self.slots, wake=client.wake)
         self.aftermath = Aftermath(client, names)
         own = [] if keys is None else [keys]
         self.erasures = Erasures(
@@ -71,32 +73,64 @@ class Ledger:
             decide=self._erased,
             told=lambda job_id: client.publish(names.halted, encode(Halted(job_id))),
         )
-        self._timers = Timers(_now, self._alarmed)
-        self.leases = Leases(lease, time.monotonic)
+        self._timers = Timers(micros, self._alarmed)
+        self.leases = Leases(lease, time.monotonic, self.jobs.get)
         self.followers = Followers()
         self._committer = Committer(
-            self._log, engine_id, meter, on_written=self._written, on_failed=self._not_written
+            self._log,
+            engine_id,
+            meter,
+            wake=client.wake,
+            owned=owned,
+            on_written=self._acknowledged,
+            on_failed=self._not_written,
         )
-        self._background = Background()
+        self.background = Background()
+        self._progress = Progress()
         self._closed = False
 
-    async def open(self, live: Iterable[str]) -> None:
-        """Begin to write, and bring these jobs to memory."""
+    async def open(self, checkpoint: Checkpoint, due: Callable[[], None]) -> None:
+        """Begin to write, and bring the jobs of a checkpoint to memory. `due` is called when it is time for another."""
+        self._progress = Progress(due, alone=self._names.partition.of == 1)
         await self._log.open()
-        await self.adopt(live)
+        await self.adopt(checkpoint)
 
-    async def adopt(self, live: Iterable[str]) -> None:
+    def end_turn(self) -> None:
+        """Hand out what became ready in this turn of the event loop, and write what was decided in it: both together,
+        so that a job and the claim of its first task are one commit."""
+        self.dispatcher.match()
+        self._committer.write()
+
+    async def adopt(self, checkpoint: Checkpoint) -> None:
         """Bring those of these jobs to memory that are not there."""
-        for job_id in live:
-            try:
-                found = await self.find(job_id)
-            except DamagedLog as error:
-                log.error("%s", error)
-            else:
-                if (
-                    found is not None and not found.job.state and found.idle
-                ):  # a fork that nobody may ever complete
-                    self.jobs.forget(found)
+        ids = iter([job_id for job_id in checkpoint.live if not self.jobs.known(job_id)])
+
+        async def some() -> None:
+            for job_id in ids:
+                await self._adopt(job_id)
+
+        readers = [asyncio.ensure_future(some()) for _ in range(_AT_ONCE)]
+        try:
+            await asyncio.gather(*readers)
+        finally:
+            for reader in readers:
+                reader.cancel()
+        self._progress.read(checkpoint.position)
+
+    async def _adopt(self, job_id: str) -> None:
+        try:
+            live = await self.find(job_id)
+        except DamagedLog as error:
+            log.error("%s", error)
+            return
+        if live is not None and live.settled:
+            self.settle(live)
+        elif live is not None and not live.job.state and live.idle:  # a fork that nobody may ever complete
+            self.jobs.forget(live)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return what is known of the log without reading it."""
+        return Checkpoint(self._progress.known, self.jobs.unsettled())
 
     def quiesce(self) -> None:
         """Answer everyone who waits for news: there will be none from here."""
@@ -104,9 +138,15 @@ class Ledger:
         self.dispatcher.answer_all()
         self.followers.answer_all()
 
+    async def written(self, timeout: float) -> None:
+        """Wait until all that was decided is in the log, `timeout` seconds at most."""
+        writing = [live.written() for live in self.jobs if not live.idle]
+        if writing:
+            await asyncio.wait(writing, timeout=timeout)
+
     async def close(self) -> None:
         await self.erasures.close()
-        await self._background.cancel()
+        await self.background.cancel()
         await self._log.close()
 
     # -- decisions ------------------------------------------------------------------------------------------------
@@ -135,12 +175,13 @@ class Ledger:
             raise Refusal("unknown_job", f"there is no job {job_id}")
         return live
 
-    def apply(self, live: LiveJob, command: Command) -> list[Event]:
+    def apply(self, live: LiveJob, command: Command, now: int = 0) -> list[Event]:
         """Decide, apply, and have it written. Whoever calls `refresh`es when it has applied all.
 
+        Units:  `now` is µs since 1970 UTC, for whoever applies many at once; 0 for the clock's.
         Errors: Refusal; the job is then as it was.
         """
-        now = _now()
+        now = now or micros()
         events = decide(live.job, command, now)
         if events:
             if not live.decisions:
@@ -161,9 +202,11 @@ class Ledger:
         if live.dead:
             self._unlist(live)
             return
-        live.job.graph.wake(_now())
-        for other in self.slots.refresh(live):
-            self.dispatcher.refresh(other)
+        graph = live.job.graph
+        if graph.next_wake is not None:
+            graph.wake(micros())
+        if live.job.slots and self.slots.refresh(live):
+            self.dispatcher.look_again()
         self.dispatcher.refresh(live)
         self._timers.set(live)
 
@@ -177,8 +220,8 @@ class Ledger:
     def _unlist(self, live: LiveJob) -> None:
         self._timers.clear(live)
         self.dispatcher.forget(live)
-        for other in self.slots.forget(live):
-            self.dispatcher.refresh(other)
+        if self.slots.forget(live):
+            self.dispatcher.look_again()
 
     def _alarmed(self, live: LiveJob) -> None:
         """A task of the job is due, or its deadline has come."""
@@ -192,12 +235,17 @@ class Ledger:
 
     # -- what the log says ----------------------------------------------------------------------------------------
 
+    def _acknowledged(self, live: LiveJob) -> None:
+        self._progress.wrote(live.position)
+        self._written(live)
+
     def _written(self, live: LiveJob) -> None:
-        self.followers.tell(live.job.id, live.status)
-        for other in self.slots.refresh(live):
-            self.dispatcher.refresh(other)
+        if self.followers.wait_for(live.job.id):
+            self.followers.tell(live.job.id, live.status)
+        if live.job.slots and self.slots.refresh(live):
+            self.dispatcher.look_again()
         for notice in halts.news(live):
-            self._background.run(self._client.publish(self._names.halted, encode(notice)))
+            self.background.run(self._client.publish(self._names.halted, encode(notice)))
         if live.reusable and live.idle:
             self.aftermath.written(live)
         if live.settled:
@@ -205,9 +253,9 @@ class Ledger:
 
     def _not_written(self, live: LiveJob, reason: str) -> None:
         self._unlist(live)
-        self.jobs.forget(live)
+        self.jobs.throw_away(live)
         if not self._closed:
-            self._background.run(self._reload(live.job.id))
+            self.background.run(self._reload(live.job.id))
 
     async def _reload(self, job_id: str) -> None:
         """Bring a job back that was thrown away: nobody may ask for it again, but its leases have to end."""
@@ -230,11 +278,12 @@ class Ledger:
 
     def _free_slots(self, job_id: str) -> None:
         """The job does not come back."""
-        for other in self.slots.free(job_id):
-            self.dispatcher.refresh(other)
+        if self.slots.free(job_id):
+            self.dispatcher.look_again()
 
 
-def _now() -> int:
+def micros() -> int:
+    """Return the time, in µs since 1970 UTC."""
     return time.time_ns() // 1000
 
 

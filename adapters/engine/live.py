@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import NamedTuple, Self
+from collections.abc import Callable
+from typing import NamedTuple, Self, TypeAlias
 
 from jobledger.core.codec import NO_PREVIOUS
+from jobledger.core.errors import JobLedgerError
 from jobledger.core.events import CancelRequested, Event, TaskComputed
 from jobledger.core.job import Job
 from jobledger.core.lifecycle import HALTED
@@ -18,18 +20,29 @@ from .growth import Growth
 from .waits import Waits
 
 
+class NotWritten(JobLedgerError):
+    """A decision did not reach the log, or is not known to have. The job was forgotten and will be read again."""
+
+
+#: called with None when something is in the log, or with why that is not known
+Written: TypeAlias = Callable[[NotWritten | None], None]
+
+
 class SpecKey(NamedTuple):
-    """What a runner must offer to run a task of one kind, and how urgent it is."""
+    """What a runner must offer to run a task of one kind, how urgent it is, and how many may run at a time."""
 
     cluster: str
     name: str
     major: int
     minor: int
     priority: int
+    slot: str  #: the concurrency key, "" for none
+    limit: int
 
     @classmethod
     def of(cls, spec: TaskSpec) -> Self:
-        return cls(spec.cluster, spec.name, spec.major, spec.minor, spec.asked.priority)
+        asked = spec.asked
+        return cls(spec.cluster, spec.name, spec.major, spec.minor, asked.priority, asked.key, asked.limit)
 
 
 class LiveJob:
@@ -50,10 +63,10 @@ class LiveJob:
         self.writing = False
         self.decided = 0  #: how many decisions were made
         self.durable = 0  #: how many of them are acknowledged
-        self.waiting: deque[tuple[int, asyncio.Future[None]]] = (
-            deque()
-        )  #: who waits for how many to be durable
+        self.waiting: deque[tuple[int, Written]] = deque()  #: who waits for how many to be durable
         self.keys: set[SpecKey] = set()  #: where the dispatcher lists this job
+        self._key_of: list[SpecKey] = []  # by kind; to make one takes 1 µs (Python 3.11)
+        self._limits: dict[str, int] = {}  # by concurrency key, the smallest one that was asked for
         self.listed_since: dict[SpecKey, int] = {}  #: and since when without a break, in µs
         self.read_as_of = (
             last.commit.at if last else 0
@@ -70,14 +83,45 @@ class LiveJob:
         self.alarm_at: int | None = None
         self.dead = False  #: thrown away: whoever still holds it must ask for the job again
 
-    def written(self) -> asyncio.Future[None]:
-        """Return what is done once every decision made so far is acknowledged."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def when_written(self, written: Written) -> None:
+        """Have `written` called once every decision made so far is acknowledged, at once where all are.
+
+        If that fails it is called with the reason.
+        """
         if self.durable == self.decided:
-            future.set_result(None)
+            written(None)
         else:
-            self.waiting.append((self.decided, future))
+            self.waiting.append((self.decided, written))
+
+    def written(self) -> asyncio.Future[None]:
+        """Return what is done once every decision made so far is acknowledged. Errors: NotWritten, when awaited."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def written(problem: NotWritten | None) -> None:
+            if future.done():
+                return
+            if problem is None:
+                future.set_result(None)
+            else:
+                future.set_exception(problem)
+
+        self.when_written(written)
         return future
+
+    def acknowledged(self, decisions: int) -> None:
+        """So many more decisions are in the log."""
+        self.durable += decisions
+        while self.waiting and self.waiting[0][0] <= self.durable:
+            _, written = self.waiting.popleft()
+            written(None)
+
+    def abandoned(self, reason: str) -> None:
+        """What is not acknowledged may or may not be in the log: nobody may build on this object any more."""
+        self.dead = True
+        self.decisions.clear()
+        while self.waiting:
+            _, written = self.waiting.popleft()
+            written(NotWritten(reason))
 
     def note_reusable(self, events: list[Event]) -> None:
         """Some of these events say by which key their task can be found later."""
@@ -85,6 +129,24 @@ class LiveJob:
         for event in events:
             if isinstance(event, TaskComputed) and event.reuse_key is not None:
                 self.reusable.add(event.task)
+
+    def key_of(self, kind: int) -> SpecKey:
+        """Return where tasks of this kind are listed."""
+        self._note_kinds()
+        return self._key_of[kind]
+
+    def limit(self, slot: str) -> int:
+        """Return how many tasks of a concurrency key of the job may run."""
+        self._note_kinds()
+        return self._limits[slot]
+
+    def _note_kinds(self) -> None:
+        specs = self.job.specs
+        while len(self._key_of) < len(specs):
+            key = SpecKey.of(specs[len(self._key_of)])
+            self._key_of.append(key)
+            if key.slot:
+                self._limits[key.slot] = min(key.limit, self._limits.get(key.slot, key.limit))
 
     def ready_since(self, spec: TaskSpec, task: int) -> int:
         """Return since when (µs) a task of this kind may have been ready: the first of those that are."""

@@ -1,17 +1,14 @@
-"""The engine as a process runs it: own the namespace, bring its live jobs back, serve; from the start again after any doubt."""
+"""The engine as a process runs it: own its share, bring the live jobs back, serve; from the start again after any doubt."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from jobledger.core.errors import ServerUnavailable
 
@@ -19,11 +16,13 @@ from ..metrics.answering import Answering
 from ..metrics.engine import EngineMeter
 from ..nats.connection import Endpoint, connect_patiently
 from ..nats.names import Names
-from ..nats.streams import ensure_log
+from ..nats.streams import ensure_divided
+from ..nats.wire import Wire
 from ..process import process_id
-from .ownership import Ownership
-from .recovery import find_live_jobs, save
+from .ownership import Ownership, make_buckets
 from .service import Engine
+from .share import Share
+from .waiting import wait_any
 
 if TYPE_CHECKING:
     from ..metrics import http
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULT_LEASE = 15.0  # seconds; long enough for a runner's machine to swap or to stop for a collection
-_CHECKPOINT_EVERY = 60.0  # seconds
 
 
 async def run_engine(
@@ -45,15 +43,18 @@ async def run_engine(
     takeover: bool = False,
     metrics: http.Endpoint | None = None,
     keys: KeyStore | None = None,
+    partitions: int | None = None,
+    replicas: int = 1,
 ) -> None:
-    """Serve `namespace` until `stop` is set. Where another engine owns it, stand by until that one is gone.
+    """Serve a share of `namespace` until `stop` is set. Where others own all of it, stand by until one of them is gone.
 
     Units:  `lease` is the seconds a runner may be silent before its claims expire.
     Shape:  `takeover` owns the namespace at once: for a caller who knows that the engine before it is dead.
+            `partitions` is as for `ensure_divided`, `replicas` how many servers are to hold the log at least.
             `metrics` is where this process tells over HTTP what it has counted. `keys` has keys of sealed jobs, besides
             the NATS server.
     A server that is away is waited for, at the start too.
-    Errors: as `connect_patiently` and `ensure_log`.
+    Errors: as `connect_patiently` and `ensure_divided`.
     """
     names = Names(namespace)
     engine_id = process_id()
@@ -63,12 +64,24 @@ async def run_engine(
             endpoint, name=f"jobledger engine {namespace}", on_lost=disturbed.set, on_back=disturbed.set
         )
     )
-    await _wait_any(stop, connecting)
+    await wait_any(stop, connecting)
     if not connecting.done():
         connecting.cancel()
         return
     client = connecting.result()
     meter = EngineMeter()
+
+    def engine(within: Names, ownership: Ownership) -> Engine:
+        return Engine(
+            client,
+            within,
+            engine_id=engine_id,
+            lease=lease,
+            meter=meter,
+            keys=keys,
+            owned=lambda: ownership.sure,
+        )
+
     answering = Answering(client, names, "engine", engine_id, meter.samples)
     try:
         await answering.start()
@@ -78,87 +91,20 @@ async def run_engine(
             await _until_connected(client, stop)
             disturbed.clear()
             try:
-                await ensure_log(client.jetstream(), names)
-                await _serve(
-                    client, names, engine_id, stop, disturbed, on_ready, lease, takeover, meter, keys
-                )
+                js = client.jetstream()
+                held = await ensure_divided(js, names, replicas=replicas, partitions=partitions)
+                leases = await make_buckets(client, names, replicas=held.replicas)
+                parts = names.parts(held.partitions)
+                share = Share(client, leases, parts, engine_id, engine, takeover=takeover)
+                await share.run(stop, disturbed, on_ready)
             except (nats.errors.Error, nats.js.errors.Error, ServerUnavailable, OSError) as error:
                 log.warning("engine %s starts over: %s", engine_id, error or type(error).__name__)
-                await _wait_any(stop, timeout=0.2)
+                await wait_any(stop, timeout=0.2)
     finally:
         await answering.stop()
         await client.close()
 
 
-async def _serve(
-    client: Client,
-    names: Names,
-    engine_id: str,
-    stop: asyncio.Event,
-    disturbed: asyncio.Event,
-    on_ready: Callable[[], None],
-    lease: float,
-    takeover: bool,
-    meter: EngineMeter,
-    keys: KeyStore | None,
-) -> None:
-    """Own the namespace and serve it until told to stop, or until the connection or the ownership was in doubt."""
-    ownership = Ownership(client, names, engine_id)
-    acquiring = asyncio.ensure_future(ownership.acquire(takeover=takeover))
-    await _wait_any(stop, disturbed, acquiring)
-    if not acquiring.done():
-        acquiring.cancel()
-        await asyncio.wait([acquiring])
-        await ownership.release()  # it may have been granted in the same instant
-        return
-    engine = Engine(client, names, engine_id=engine_id, lease=lease, meter=meter, keys=keys)
-    rescan = asyncio.Event()
-
-    async def greeted(message: Msg) -> None:
-        if message.data != engine_id.encode():
-            ownership.lost.set()  # another engine has taken over
-
-    async def parted(message: Msg) -> None:
-        if message.data != engine_id.encode():
-            rescan.set()  # what it wrote to the end
-
-    listening = [
-        await client.subscribe(names.hello, cb=greeted),
-        await client.subscribe(names.farewell, cb=parted),
-    ]
-    try:
-        checkpoint = await find_live_jobs(client, names)
-        await engine.start(checkpoint.live)
-        log.info("engine %s serves %s with %d live jobs", engine_id, names.namespace, engine.jobs_in_memory)
-        on_ready()
-        while not (stop.is_set() or disturbed.is_set() or ownership.lost.is_set()):
-            await save(client, names, checkpoint)
-            await _wait_any(stop, disturbed, ownership.lost, rescan, timeout=_CHECKPOINT_EVERY)
-            rescan.clear()
-            if not (stop.is_set() or disturbed.is_set() or ownership.lost.is_set()):
-                checkpoint = await find_live_jobs(client, names)
-                await engine.adopt(checkpoint.live)
-    finally:
-        for subscription in listening:
-            with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
-        await engine.stop()
-        await ownership.release()
-
-
-async def _until_connected(client: Client, stop: asyncio.Event) -> None:
+async def _until_connected(client: Wire, stop: asyncio.Event) -> None:
     while not client.is_connected and not stop.is_set():
-        await _wait_any(stop, timeout=0.05)
-
-
-async def _wait_any(*events: asyncio.Event | asyncio.Future[Any], timeout: float | None = None) -> None:
-    """Return when one of these happens, or after `timeout` seconds."""
-    waits = [asyncio.ensure_future(e.wait()) if isinstance(e, asyncio.Event) else e for e in events]
-    try:
-        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for event, wait in zip(events, waits, strict=True):
-            if isinstance(event, asyncio.Event):
-                wait.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await wait
+        await wait_any(stop, timeout=0.05)

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 
-import msgspec
 import nats.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-
-from jobledger.core.decisions import Refusal
-from jobledger.core.errors import DamagedLog, KeyUnavailable, ServerUnavailable
 
 from .. import protocol as p
 from ..metrics.engine import EngineMeter
 from ..nats.names import Names
+from ..nats.wire import Message, Wire
 from ..sealing.keys import KeyStore
+from .answers import LEAVING, Answer, answer_to
 from .commands import Commands
-from .commits import NotWritten
 from .exchange import Exchanges
 from .ledger import Background, Ledger
+from .recovery import Checkpoint
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Msg], Awaitable[p.Reply]]
+Handler = Callable[[Message, Answer], None]
 
 #: No claim makes an answer larger than this share of the server's message limit; a single task may.
 CLAIM_SHARE = 0.5
@@ -39,55 +34,65 @@ _LAST_ANSWERS = 1.0
 
 
 class Engine:
-    """Serves one namespace over one connection, from `start` to `stop`."""
+    """Serves one partition over one connection, from `start` to `stop`.
+
+    While `owned` says no, another engine may serve it: no request is taken, and nothing is written.
+    """
 
     def __init__(
         self,
-        client: Client,
+        client: Wire,
         names: Names,
         *,
         engine_id: str,
         lease: float,
         meter: EngineMeter,
         keys: KeyStore | None = None,
+        owned: Callable[[], bool],
     ) -> None:
         self._client = client
         self._names = names
         self._id = engine_id
         self._meter = meter
-        self._ledger = Ledger(client, names, engine_id=engine_id, lease=lease, meter=meter, keys=keys)
+        self._owned = owned
+        self._ledger = Ledger(
+            client, names, engine_id=engine_id, lease=lease, meter=meter, keys=keys, owned=owned
+        )
         room = int(client.max_payload * CLAIM_SHARE)
-        self._commands = Commands(self._ledger, room=room)
+        self._requests = Background()
+        self._commands = Commands(self._ledger, names.partition, self._requests, room=room)
         self._exchanges = Exchanges(self._ledger, room=room)
         self._bounces = client.new_inbox()
         self._recent: OrderedDict[str, list[p.ClaimedJob]] = OrderedDict()  #: answers that may yet bounce
         self._handed_out = 0
-        self._requests = Background()
         self._background = Background()
         self._subscriptions: list[Subscription] = []
+        self._end_turns: Callable[[], None] = lambda: None
         self._stopped = False
 
-    async def start(self, live: Iterable[str]) -> None:
-        """Bring these jobs back to memory and begin to serve."""
-        await self._ledger.open(live)
-        for subject, handle in (
-            (self._names.command, self._commands.handle),
-            (self._names.exchanges, self._exchanges.handle),
-            (self._names.heartbeats, self._exchanges.heartbeat),
+    async def start(self, checkpoint: Checkpoint, checkpoint_due: Callable[[], None]) -> None:
+        """Bring the jobs of the checkpoint back to memory and begin to serve."""
+        await self._ledger.open(checkpoint, checkpoint_due)
+        self._end_turns = self._client.at_turn_end(self._ledger.end_turn)
+        for subject, accept in (
+            (self._names.command, self._accepts(self._commands.handle)),
+            (self._names.exchanges, self._accepts(self._exchanges.handle)),
+            (self._names.heartbeats, self._accepts(self._exchanges.heartbeat)),
         ):
-            # a queue group: while ownership changes hands, a request reaches one of the two engines
-            self._subscriptions.append(
-                await self._client.subscribe(subject, queue="engine", cb=self._accepts(handle))
-            )
-        self._subscriptions.append(await self._client.subscribe(f"{self._bounces}.*", cb=self._bounced))
+            # No queue group: one that is suspended would take half of the requests with it. It is silent when it goes on.
+            self._subscriptions.append(await self._client.listen(subject, accept))
+        self._subscriptions.append(await self._client.listen(f"{self._bounces}.*", self._bounced))
         self._background.run(self._exchanges.expire_leases())
         self._meter.serves(self._ledger)
-        await self._client.publish(self._names.hello, self._id.encode())
         await self._client.flush()
 
-    async def adopt(self, live: Iterable[str]) -> None:
-        """Bring those of these jobs back to memory that are not there."""
-        await self._ledger.adopt(live)
+    async def adopt(self, checkpoint: Checkpoint) -> None:
+        """Bring those of its jobs back to memory that are not there."""
+        await self._ledger.adopt(checkpoint)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return what is known of the log without reading it."""
+        return self._ledger.checkpoint()
 
     @property
     def jobs_in_memory(self) -> int:
@@ -96,53 +101,40 @@ class Engine:
     async def stop(self) -> None:
         """Answer who waits, write what is decided, and leave."""
         self._stopped = True
-        self._meter.rests()
+        self._meter.rests(self._ledger)
         for subscription in self._subscriptions:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.drain()  # type: ignore[no-untyped-call]  # what has arrived is answered: ask another
         self._ledger.quiesce()
+        await self._ledger.written(_LAST_ANSWERS)
         await self._requests.wait(_LAST_ANSWERS)
         await self._requests.cancel()
         await self._background.cancel()
         await self._ledger.close()
-        with contextlib.suppress(nats.errors.Error):
-            await self._client.publish(self._names.farewell, self._id.encode())
+        self._end_turns()
 
-    def _accepts(self, handle: Handler) -> Callable[[Msg], Awaitable[None]]:
-        async def accept(message: Msg) -> None:
+    def _accepts(self, handle: Handler) -> Callable[[Message], None]:
+        def accept(message: Message) -> None:
+            def answer(reply: p.Reply) -> None:
+                self._reply(message, reply)
+
+            if not self._owned():
+                return
             if self._stopped:
-                await self._reply(message, _LEAVING)
-            else:
-                self._requests.run(self._answer(message, handle))
+                answer(LEAVING)
+                return
+            try:
+                handle(message, answer)
+            except Exception as error:  # noqa: BLE001  whoever asked is told
+                answer(answer_to(error))
 
         return accept
 
-    async def _answer(self, message: Msg, handle: Handler) -> None:
-        reply: p.Reply
-        try:
-            reply = await handle(message)
-        except Refusal as refusal:
-            reply = p.Refused(refusal.code, refusal.message)
-        except msgspec.MsgspecError as error:
-            reply = p.Refused("invalid", f"the request cannot be decoded: {error}")
-        except DamagedLog as error:
-            reply = p.Refused("damaged", str(error))
-        except (NotWritten, ServerUnavailable) as error:
-            reply = p.Unavailable(str(error))
-        except KeyUnavailable as error:
-            reply = p.Refused("key_unavailable", str(error))
-        except asyncio.CancelledError:
-            reply = _LEAVING
-        except Exception as error:
-            log.exception("a request failed")
-            reply = p.Refused("internal", f"the engine failed on this request: {error!r}. See its log")
-        await self._reply(message, reply)
-
-    async def _reply(self, message: Msg, reply: p.Reply) -> None:
+    def _reply(self, message: Message, reply: p.Reply) -> None:
         if message.reply and not self._client.is_closed:
             bounce = self._note_hand_out(reply.jobs) if isinstance(reply, p.Exchanged) and reply.jobs else ""
             try:
-                await self._client.publish(message.reply, p.encode(reply), reply=bounce)
+                self._client.post(message.reply, p.encode(reply), bounce)
             except nats.errors.Error as error:
                 log.warning("an answer could not be sent: %s", error)
 
@@ -155,8 +147,5 @@ class Engine:
             self._recent.popitem(last=False)
         return subject
 
-    async def _bounced(self, message: Msg) -> None:
+    def _bounced(self, message: Message) -> None:
         self._exchanges.give_back(self._recent.pop(message.subject, []))
-
-
-_LEAVING = p.Unavailable("this engine is leaving")

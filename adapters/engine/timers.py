@@ -42,7 +42,7 @@ class Timers:
 
 def _next(live: LiveJob) -> int | None:
     job = live.job
-    if live.halted:
+    wake, deadline = job.graph.next_wake, job.deadline or None
+    if (wake is None and deadline is None) or live.halted:
         return None
-    times = [time for time in (job.graph.next_wake, job.deadline or None) if time is not None]
-    return min(times, default=None)
+    return min(time for time in (wake, deadline) if time is not None)

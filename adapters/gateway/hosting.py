@@ -43,6 +43,8 @@ async def run_engine_with_api(
     takeover: bool = False,
     metrics: http.Endpoint | None = None,
     keys: KeyStore | None = None,
+    partitions: int | None = None,
+    replicas: int = 1,
 ) -> None:
     """As `run_engine`, and answer JSON requests beside it: also while the engine stands by for another one."""
     api = ApiThread(endpoint, namespace, None if keys is None else KeysOfLoop(keys))
@@ -74,6 +76,8 @@ async def run_engine_with_api(
             takeover=takeover,
             metrics=metrics,
             keys=keys,
+            partitions=partitions,
+            replicas=replicas,
         )
     )
     stopped = asyncio.create_task(stop.wait())

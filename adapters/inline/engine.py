@@ -148,8 +148,7 @@ class InlineEngine:
                 self.apply(live, c.ExpireJob(live.job.id))
                 return
             live.job.graph.wake(self.clock.micros)
-        for other in self._slots.refresh(live):
-            self._dispatcher.refresh(other)
+        self._slots.refresh(live)
         self._dispatcher.refresh(live)
 
     def _find(self, job_id: str) -> LiveJob:

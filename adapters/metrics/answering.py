@@ -10,13 +10,13 @@ import time
 from collections.abc import Awaitable, Callable
 
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from jobledger.core.errors import JobLedgerError
 
 from ..nats.names import Names
+from ..nats.wire import Wire
 from ..version import installed_version
 from .figures import Report, Sample, Samples, encode
 from .log import log_samples
@@ -34,7 +34,7 @@ class Answering:
 
     def __init__(
         self,
-        client: Client,
+        client: Wire,
         names: Names,
         kind: str,
         process: str,

@@ -176,7 +176,13 @@ _ALL = (
         "jobledger_engine_serving",
         "gauge",
         _ENGINE,
-        "1 for the engine that serves, 0 for one that stands by.",
+        "1 for an engine that serves, 0 for one that stands by.",
+    ),
+    Metric(
+        "jobledger_engine_partitions",
+        "gauge",
+        _ENGINE,
+        "Partitions of the log that the engine owns: all of them together are what the log is divided into.",
     ),
     Metric(
         "jobledger_processes",

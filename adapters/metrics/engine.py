@@ -16,6 +16,8 @@ from .queues import survey
 from .tally import Contents, Tally
 
 if TYPE_CHECKING:
+    from jobledger.core.job import Job
+
     from ..engine.ledger import Ledger
     from ..engine.live import LiveJob
     from ..protocol import RefusedReport
@@ -41,7 +43,7 @@ class EngineMeter:
     """Counts for one process, whichever engines come and go in it. To be used on the event loop."""
 
     def __init__(self) -> None:
-        self._ledger: Ledger | None = None
+        self._ledgers: list[Ledger] = []
         self._known = KnownTasks()
         self._tally = Tally(self._known)
         self._aside: list[_Written] = []
@@ -60,12 +62,12 @@ class EngineMeter:
     # -- what the engine says -------------------------------------------------------------------------------------
 
     def serves(self, ledger: Ledger) -> None:
-        """An engine with this ledger serves."""
-        self._ledger = ledger
+        """The partition of this ledger is served here."""
+        self._ledgers.append(ledger)
 
-    def rests(self) -> None:
-        """No engine serves here any more."""
-        self._ledger = None
+    def rests(self, ledger: Ledger) -> None:
+        """It is not any more, if it was."""
+        self._ledgers = [other for other in self._ledgers if other is not ledger]
 
     def wrote(self, live: LiveJob, at: int, contents: Contents, size: int, seconds: float) -> None:
         """A commit was acknowledged.
@@ -98,12 +100,16 @@ class EngineMeter:
     async def samples(self) -> Samples:
         """Return all figures as of now."""
         self._count()
-        ledger = self._ledger
-        samples = {"jobledger_engine_serving": [Sample((), 0.0 if ledger is None else 1.0)]}
-        if ledger is not None:
-            samples |= await survey(ledger.jobs, self._known)
-            samples["jobledger_runners"] = [Sample((), float(ledger.leases.runners))]
-            samples["jobledger_runners_waiting"] = [Sample((), float(ledger.dispatcher.waiting))]
+        ledgers = self._ledgers
+        samples = {"jobledger_engine_serving": [Sample((), float(bool(ledgers)))]}
+        samples["jobledger_engine_partitions"] = [Sample((), float(len(ledgers)))]
+        if ledgers:
+            samples |= await survey([ledger.jobs for ledger in ledgers], self._known)
+            # Every runner talks to every partition: to add them up would count each of them many times.
+            runners = max(ledger.leases.runners for ledger in ledgers)
+            samples["jobledger_runners"] = [Sample((), float(runners))]
+            waiting = max(ledger.dispatcher.waiting for ledger in ledgers)
+            samples["jobledger_runners_waiting"] = [Sample((), float(waiting))]
         samples |= self._tally.samples()
         samples |= {name: [histogram.sample()] for name, histogram in self._histograms.items()}
         samples["jobledger_exchanges_total"] = [Sample((), float(self._exchanges))]
@@ -117,13 +123,17 @@ class EngineMeter:
             self._soon = None
         aside, self._aside = self._aside, []
         of = self._histograms
+        computed: dict[Job, list[int]] = {}  # of all commits of a job together: they are counted at once
         for live, at, contents, size, seconds in aside:
+            computed.setdefault(live.job, []).extend(contents.computed)
             self._tally.count(live.job, contents)
             of["jobledger_commit_seconds"].observe(seconds)
             of["jobledger_commit_bytes"].observe(size)
             of["jobledger_commit_events"].observe(contents.events)
             of["jobledger_commit_decisions"].observe(contents.decisions)
             live.growth.note(len(live.job.graph), at)
+        for job, tasks in computed.items():
+            self._tally.count_computed(job, tasks)
 
 
 def _by_reason(counts: Counter[str]) -> list[Sample]:

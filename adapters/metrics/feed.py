@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nats.aio.client import Client
-
 from ..nats.names import Names
+from ..nats.wire import Wire
 from .figures import Sample, Samples
 from .log import lag_samples
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from ..feed.publisher import Publisher
 
 
-async def feed_samples(client: Client, names: Names, publisher: Callable[[], Publisher | None]) -> Samples:
+async def feed_samples(client: Wire, names: Names, publisher: Callable[[], Publisher | None]) -> Samples:
     """Return all figures as of now, of the process that has this publisher: None while it stands by."""
     publishing = publisher()
     figures = {"publishing": 0.0}

@@ -6,13 +6,13 @@ import asyncio
 from collections import Counter
 
 import msgspec
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from jobledger.core.errors import ServerAway
 
 from ..nats.asking import JetStreamError
 from ..nats.names import Names
+from ..nats.wire import Wire
 from .figures import Report, Sample, decode_report
 from .log import log_samples
 
@@ -34,7 +34,7 @@ class Gatherer:
         self._newcomers = newcomers
         self._known: set[str] = set()
 
-    async def gather(self, client: Client) -> list[Report]:
+    async def gather(self, client: Wire) -> list[Report]:
         """Return the reports of all processes, and one of what they have in common. Errors: ServerAway."""
         reports = await self._ask_all(client)
         self._known = {report.process for report in reports}
@@ -47,7 +47,7 @@ class Gatherer:
         samples["jobledger_processes"] = [Sample((kind,), float(number)) for kind, number in numbers.items()]
         return [*reports, Report("", "", samples)]
 
-    async def _ask_all(self, client: Client) -> list[Report]:
+    async def _ask_all(self, client: Wire) -> list[Report]:
         reports: dict[str, Report] = {}
         answered = asyncio.Event()
 

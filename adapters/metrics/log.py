@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 
 from jobledger.core.errors import JobLedgerError
 
 from ..nats.asking import ask, jetstream
 from ..nats.names import Names
+from ..nats.wire import Wire
 from .figures import Sample, Samples
 
 
-async def log_samples(client: Client, names: Names) -> Samples:
+async def log_samples(client: Wire, names: Names) -> Samples:
     """Return the size of the log, its limit, and its newest position.
 
     Errors: ServerAway; JetStreamError, such as for a log there is not.
@@ -32,7 +32,7 @@ async def log_samples(client: Client, names: Names) -> Samples:
     return {name: [Sample((), float(figure))] for name, figure in figures.items()}
 
 
-async def lag_samples(client: Client, names: Names, position: int) -> dict[str, float]:
+async def lag_samples(client: Wire, names: Names, position: int) -> dict[str, float]:
     """Return how far something is behind that has come to this position: in commits and in seconds.
 
     Where the log cannot be asked just now, only the position.
@@ -45,7 +45,7 @@ async def lag_samples(client: Client, names: Names, position: int) -> dict[str, 
     return {**figures, "lag_positions": float(positions), "lag_seconds": seconds}
 
 
-async def _lag(client: Client, names: Names, position: int) -> tuple[int, float]:
+async def _lag(client: Wire, names: Names, position: int) -> tuple[int, float]:
     """Return how many commits of the log are behind a position, and for how many seconds the first of them has been.
 
     Errors: ServerAway; JetStreamError; NoRespondersError.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from jobledger.core.lifecycle import JobState
@@ -24,12 +25,12 @@ _AT_A_TIME = 0.002  # seconds
 _LIVE = (JobState.SUBMITTED, JobState.RUNNING, JobState.STARTED, JobState.FAILED, JobState.CANCELED)
 
 
-async def survey(jobs: LiveJobs, known: KnownTasks) -> Samples:
-    """Return the figures of these jobs."""
+async def survey(partitions: Iterable[LiveJobs], known: KnownTasks) -> Samples:
+    """Return the figures of the jobs of all of these."""
     began = time.perf_counter()
     census = _Survey(known, time.time_ns() // 1000)
-    for job_id in jobs.ids():
-        live = jobs.get(job_id)
+    for of, job_id in [(jobs, job_id) for jobs in partitions for job_id in jobs.ids()]:
+        live = of.get(job_id)
         if live is None:
             continue
         found: dict[int, Queued] = {}

@@ -87,8 +87,7 @@ class Tally:
         self._claims = Histogram(_SIZES)
 
     def count(self, job: Job, contents: Contents) -> None:
-        """Count a commit of the job."""
-        self._ended(job, contents.computed, e.TaskComputed)
+        """Count a commit of the job, but for its computed tasks."""
         for event in contents.others:
             count = _COUNTS.get(event.__class__)
             if count is not None:
@@ -96,6 +95,10 @@ class Tally:
         outcome = _OUTCOMES.get(contents.settled)
         if outcome is not None:
             self._counts["jobledger_jobs_settled_total"][(outcome,)] += 1
+
+    def count_computed(self, job: Job, tasks: list[int]) -> None:
+        """Count these tasks of the job as computed."""
+        self._ended(job, tasks, e.TaskComputed)
 
     def samples(self) -> Samples:
         found = {

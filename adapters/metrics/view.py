@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from nats.aio.client import Client
-
 from ..nats.names import Names
+from ..nats.wire import Wire
 from .figures import Sample, Samples
 from .log import lag_samples
 
@@ -24,7 +23,7 @@ class _Open(NamedTuple):
 class ViewMeter:
     """Tells for one process, whichever views are opened in it."""
 
-    def __init__(self, client: Client, names: Names) -> None:
+    def __init__(self, client: Wire, names: Names) -> None:
         self._client = client
         self._names = names
         self._open: _Open | None = None

@@ -75,6 +75,12 @@ def already(job: Job, report: Any, *states: int) -> bool:
     )
 
 
+def is_current(job: Job, report: Any) -> bool:
+    """Whether the report speaks of the running attempt of a task of a job that exists. Attempts count from 1."""
+    task = report.task
+    return task in job.claimed_by and job.attempt[task] == report.attempt and job.state != _DELETED
+
+
 def check_current(job: Job, report: Any) -> None:
     """Refuse unless the report speaks of the running attempt: a runner that lost its lease changes nothing."""
     check_exists(job)

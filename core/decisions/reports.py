@@ -12,7 +12,7 @@ from ..job import Job
 from ..lifecycle import JobState, TaskState
 from ..policy import CONTINUE, retry_at
 from .ending import queued_of, stranded, with_end
-from .refusal import already, check_current, check_tasks
+from .refusal import already, check_current, check_tasks, is_current
 
 #: How often a task is started again after its runner vanished before the task itself is held to blame.
 #: The number is Tilebox's documented one.
@@ -24,11 +24,11 @@ _STOPPED = (TaskState.QUEUED.value, TaskState.CANCELED.value, TaskState.FAILED_O
 
 
 def computed(job: Job, command: c.ReportComputed, now: int) -> list[e.Event]:
-    task = command.task
-    if already(job, command, _COMPUTED):
-        return []
-    check_current(job, command)
-    subtasks = command.subtasks
+    if not is_current(job, command):  # the rule is checked at once, what breaks it is found out after
+        if already(job, command, _COMPUTED):
+            return []
+        check_current(job, command)
+    task, subtasks = command.task, command.subtasks
     if subtasks is not None:
         check_tasks(subtasks, job.staged_count(task))
     events: list[e.Event] = [
@@ -45,7 +45,8 @@ def computed(job: Job, command: c.ReportComputed, now: int) -> list[e.Event]:
         )
     ]
     if subtasks is None and task not in job.staged:
-        return with_end(job, events, left=job.left - 1)
+        left = job.left - 1
+        return with_end(job, events, left=left) if not left else events
     request = job.cancel_requests.get(task)
     if request is None:
         return events

@@ -27,8 +27,8 @@ def submit(job: Job, command: c.SubmitJob, now: int) -> list[e.Event]:
 def claim(job: Job, command: c.ClaimTasks, now: int) -> list[e.Event]:
     if job.state in HALTED or not job.state:
         return []
-    tasks = job.graph.next_ready(command.specs, command.limit, command.slots)
-    tasks.sort(key=job.attempt.__getitem__)
+    chosen = command.tasks or job.graph.next_ready(command.specs, command.limit, command.slots)
+    tasks = sorted(chosen, key=job.attempt.__getitem__)
     return [
         e.TasksClaimed(command.runner, attempt + 1, ranges.pack(group))
         for attempt, group in groupby(tasks, key=job.attempt.__getitem__)

@@ -6,15 +6,15 @@ nothing: an event that the lifecycle forbids raises `LifecycleError` and leaves 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import events as e
 from ..lifecycle import JobState, LifecycleError
-from . import ending, forking, interventions, reports, work
+from . import ending, forking, interventions, leaves, reports, work
 from .state import Job
 
-__all__ = ["Job", "evolve", "fold"]
+__all__ = ["Job", "evolve", "evolve_all", "fold"]
 
 _DELETED = JobState.DELETED.value
 
@@ -35,11 +35,27 @@ def evolve(job: Job, event: e.Event | e.UnknownEvent, at: int) -> None:
     handler(job, event, at)
 
 
-def fold(job: Job, commits: Iterable[tuple[int, Iterable[e.Event | e.UnknownEvent]]]) -> Job:
+def evolve_all(job: Job, events: Sequence[e.Event | e.UnknownEvent], at: int) -> None:
+    """Apply the events of one commit, in order.
+
+    Errors: as `evolve`. The job then has the events before the one that cannot follow.
+    """
+    index = 0
+    while index < len(events):
+        event = events[index]
+        if event.__class__ is e.TaskComputed and 0 < job.state < _DELETED:
+            done = leaves.computed(job, events, index)
+            if done > index:
+                index = done
+                continue
+        evolve(job, event, at)
+        index += 1
+
+
+def fold(job: Job, commits: Iterable[tuple[int, Sequence[e.Event | e.UnknownEvent]]]) -> Job:
     """Apply the events of these (time, events) commits in order, and return the job."""
     for at, events in commits:
-        for event in events:
-            evolve(job, event, at)
+        evolve_all(job, events, at)
     return job
 
 

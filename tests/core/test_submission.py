@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -11,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobledger.core import ranges
-from jobledger.core.submission import NO_DEPENDENCIES, NewTask, Submission, TaskSpec, columns
+from jobledger.core.submission import (
+    NO_DEPENDENCIES,
+    NewRun,
+    NewTask,
+    Submission,
+    TaskSpec,
+    columns,
+    columns_of_runs,
+)
 from jobledger.core.task import TaskIdentifier
 from support.histories import submission, task
 from support.shapes import new_tasks
@@ -44,6 +53,15 @@ def test_columns_hold_what_the_rows_held(tasks: list[NewTask], max_bytes: int) -
         assert all(len(chunk) == 1 for chunk in chunks)
     if max_bytes == 2**30:
         assert len(chunks) == 1
+
+
+@given(new_tasks(max_size=12), st.sampled_from([1, 15, 40, 2**30]))
+def test_runs_make_the_same_columns_as_their_rows(tasks: list[NewTask], max_bytes: int) -> None:
+    runs = [
+        NewRun(spec, [row.input for row in same], members)
+        for (spec, members), same in groupby(tasks, lambda row: (row.spec, row.depends_on))
+    ]
+    assert list(columns_of_runs(runs, max_bytes=max_bytes)) == list(columns(tasks, max_bytes=max_bytes))
 
 
 @given(new_tasks(max_size=12))

@@ -45,8 +45,8 @@ class Site:
         self.client = Client(url, namespace=namespace, patience=60)
         ends.callback(self.client.close)
 
-    def engine(self, *, lease: float = 2.0) -> PythonProcess:
-        return self._started(engine_process(self.url, self.namespace, lease=lease))
+    def engine(self, *, lease: float = 2.0, more: tuple[str, ...] = ()) -> PythonProcess:
+        return self._started(engine_process(self.url, self.namespace, lease=lease, more=more))
 
     def runner(self, *, concurrency: int = 1, respawn: bool = False) -> PythonProcess:
         options = ["--url", self.url, "--namespace", self.namespace, "--concurrency", str(concurrency)]

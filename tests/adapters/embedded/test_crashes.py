@@ -11,24 +11,24 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from nats.aio.client import Client
 
 from jobledger.adapters.embedded.locks import FileLock
 from jobledger.adapters.embedded.start import ensure_server, server_status, stop_server
 from jobledger.adapters.nats.connection import connect
 from jobledger.adapters.nats.endpoint import Endpoint
+from jobledger.adapters.nats.wire import Wire
 from jobledger.core.errors import ServerUnavailable
 from support.waiting import eventually
 
 from .conftest import Home
 
 
-async def _write(client: Client, payload: bytes) -> None:
+async def _write(client: Wire, payload: bytes) -> None:
     await client.jetstream().add_stream(name="S", subjects=["s"])
     await client.jetstream().publish("s", payload)
 
 
-async def _read(client: Client) -> bytes | None:
+async def _read(client: Wire) -> bytes | None:
     return (await client.jetstream().get_last_msg("S", "s")).data
 
 
