@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import threading
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -51,6 +51,14 @@ def start(
             metavar="N",
         ),
     ] = 1,
+    pool: Annotated[
+        Literal["threads", "processes"],
+        Parameter(
+            help="What these run on: threads, or processes, for tasks that compute. Each such process runs one task and has "
+            "no connection of its own; a task that takes its process with it fails, and nothing else does.",
+            show_default=True,
+        ),
+    ] = "threads",
     cluster: Annotated[str | None, Parameter(help="Where to take tasks from; default: default.")] = None,
     grace: Annotated[
         Seconds, Parameter(help="What running tasks have to finish once it is stopped.", show_default=True)
@@ -72,7 +80,7 @@ def start(
 
         log_to_stderr()
         with server.client() as client:
-            connected = runner.connect_to(client, cluster, concurrency)
+            connected = runner.connect_to(client, cluster, concurrency, pool)
             names = ", ".join(map(str, connected.tasks_to_run))
             output.say(
                 f"jobledger runner: process {os.getpid()} takes tasks of cluster {connected.cluster}: {names}"
@@ -86,7 +94,16 @@ def start(
             client.clusters().find(cluster)
     from .runner_processes import supervise
 
-    options = ["--concurrency", str(concurrency), "--grace", str(grace), "--patience", str(server.patience)]
+    options = [
+        "--concurrency",
+        str(concurrency),
+        "--pool",
+        pool,
+        "--grace",
+        str(grace),
+        "--patience",
+        str(server.patience),
+    ]
     options += ["--cluster", cluster] if cluster is not None else []
     return supervise(["runner", "start", tasks, *options], server.environment(), processes, grace)
 

@@ -1,44 +1,71 @@
-"""What a coroutine waits for that must look again: now, because something happened, or at a certain time."""
+"""When to look again: now, because something happened, or at a certain time."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 
 
 class Alarm:
-    """Wakes one waiting coroutine. Times are those of the event loop's clock, on whose thread all of this is used."""
+    """Has `on_ring` called once in a turn of the event loop, however often it rings. Used on the loop's thread only.
 
-    def __init__(self) -> None:
-        self._rung = asyncio.Event()
+    It is called, and nothing is awaited: waking a coroutine by an event costs a turn more, and three times as much.
+    Times are those of the loop's clock.
+    """
+
+    def __init__(self, on_ring: Callable[[], None]) -> None:
+        self._on_ring = on_ring
+        self._rung: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer_at = 0.0
+        self._running: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        if self._running is None:
+            self._running = asyncio.get_running_loop()
+        return self._running
 
     @property
     def now(self) -> float:
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        return self._loop.time()
+        return (self._running or self._loop).time()
 
     def ring(self) -> None:
-        """Wake up."""
-        self._rung.set()
+        """Have it called soon."""
+        if self._rung is None:
+            self._rung = self._loop.call_soon(self.ring_now)
+
+    def ring_now(self) -> None:
+        """Call it, which covers what rang before."""
+        if self._rung is not None:
+            self._rung.cancel()
+            self._rung = None
+        self._on_ring()
 
     def ring_at(self, when: float) -> None:
-        """Wake up at that time at the latest. Only the earliest time is kept: who wakes sets the next ones again."""
+        """Have it called at that time at the latest. Only the earliest time is kept: each call sets the next ones."""
         if when == math.inf:
             return
         if self._timer is not None:
-            if self.now < self._timer.when() <= when:
+            if self.now < self._timer_at <= when:
                 return
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(when, self.ring)
+        # Beside the handle: uvloop's do not all tell it.
+        self._timer, self._timer_at = self._loop.call_at(when, self._due), when
 
-    async def wait(self) -> None:
-        """Return when it rings, at once if it has rung since the last time."""
-        await self._rung.wait()
-        self._rung.clear()
+    def _due(self) -> None:
+        self._timer = (
+            None  # uvloop rings up to a millisecond early: by its time alone it would still seem to come
+        )
+        self.ring()
 
     def close(self) -> None:
+        """Ring no more."""
+        self._on_ring = _nothing
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _nothing() -> None:
+    pass

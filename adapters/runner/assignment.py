@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import msgspec
 
 from jobledger.core import ranges
 from jobledger.core.commands import ReportProgress
@@ -17,6 +19,7 @@ from ..sealing.seal import UNSEALED, Seal
 
 if TYPE_CHECKING:
     from .context import RunningContext
+    from .processes.worker import RemoteContext, Worker
 
 #: job id, task, attempt: an `AttemptRef`, as the plain tuple that is quicker to make a thousand times
 Key: TypeAlias = tuple[str, int, int]
@@ -46,49 +49,49 @@ def order_of(spec: TaskSpec, depth: int, task: int) -> Order:
     return (-spec.asked.priority, -depth, task)
 
 
-class Assignment:
-    """One attempt of one task: claimed by this runner, and not over until its last report is in the log."""
+class Assignment(msgspec.Struct, eq=False, gc=False):
+    """One attempt of one task: claimed by this runner, and not over until its last report is in the log.
 
-    # What most attempts never have is not set in each of them: they are made by the thousand.
-    by_reference = False  #: the input is the name of an object in the object store
-    indirect = False  #: the input is that, or sealed
-    trace = ""  #: W3C traceparent of the job's submission
-    force = False  #: results of earlier jobs are not to be reused
-    sealed = ""  #: name of the key of a job that is sealed
-    place = (-1, 0)  #: in a sealed job: its parent, and its position among the subtasks of that
+    They are made by the thousand, and the garbage collector would walk through all of them again and again: without its
+    notice (`gc=False`) a short task takes 1.0 µs less (Python 3.11). What they refer to in a circle, their context, is
+    let go when they end.
+    """
+
+    job_id: str
+    job_name: str
+    task: int
+    attempt: int
+    spec: TaskSpec
+    input: bytes
+    depth: int = 0
+    by_reference: bool = False  #: the input is the name of an object in the object store
+    indirect: bool = False  #: the input is that, or sealed
+    trace: str = ""  #: W3C traceparent of the job's submission
+    force: bool = False  #: results of earlier jobs are not to be reused
+    sealed: str = ""  #: name of the key of a job that is sealed
+    place: tuple[int, int] = (
+        -1,
+        0,
+    )  #: in a sealed job: its parent, and its position among the subtasks of that
     seal: Seal = UNSEALED  #: through which goes what is read and left behind
-    began = math.inf  #: by time.monotonic
-    started = 0  #: µs since 1970 UTC; 0 until a worker takes it
-    stopped = 0  #: µs since 1970 UTC
+    began: float = math.inf  #: by time.monotonic
+    started: int = 0  #: µs since 1970 UTC; 0 until a worker takes it
+    stopped: int = 0  #: µs since 1970 UTC
     #: encoded, in the order in which to send them, one after another's answer
-    reports: list[bytes] = []
-    submits = False  #: whether the reports carry subtasks
-    refusals = 0  #: how often the engine refused the whole exchange that its report made up
-    failed = False  #: the attempt ended with an error
-    lost = False  #: the attempt is over for the engine: whatever comes of it is not wanted
+    reports: Sequence[bytes] = ()
+    submits: bool = False  #: whether the reports carry subtasks
+    refusals: int = 0  #: how often the engine refused the whole exchange that its report made up
+    failed: bool = False  #: the attempt ended with an error
+    lost: bool = False  #: the attempt is over for the engine: whatever comes of it is not wanted
     notice: Notice | None = None  #: it is to stop
-    mercy = math.inf  #: it was stopped by force, and is left behind if it has not ended by then
-    context: RunningContext | None = None  #: while a worker runs it
+    mercy: float = math.inf  #: it was stopped by force, and is left behind if it has not ended by then
+    context: RunningContext | RemoteContext | None = None  #: while a worker runs it
+    worker: Worker | None = None  #: whose process has it, running or not begun
     told: ReportProgress | None = None  #: the last news of it that the engine has
 
-    def __init__(
-        self,
-        job_id: str,
-        job_name: str,
-        task: int,
-        attempt: int,
-        spec: TaskSpec,
-        input: bytes,  # noqa: A002
-        depth: int = 0,
-    ) -> None:
-        self.job_id = job_id
-        self.job_name = job_name
-        self.task = task
-        self.attempt = attempt
-        self.spec = spec
-        self.input = input
-        self.depth = depth
-        self.key: Key = (job_id, task, attempt)
+    @property
+    def key(self) -> Key:
+        return (self.job_id, self.task, self.attempt)
 
     @property
     def order(self) -> Order:
@@ -103,6 +106,8 @@ class Assignment:
             stop_at = min(before.stop_at, notice.stop_at)
             notice = Notice(cause, before.reason or notice.reason, stop_at)
         self.notice = notice
+        if self.worker is not None:
+            self.worker.told(self, notice)
 
     def __repr__(self) -> str:
         return f"attempt {self.attempt} of task {self.task} ({self.spec.name}) of job {self.job_id}"
@@ -117,28 +122,28 @@ class Assignments:
     """
 
     def __init__(self) -> None:
-        self._held: dict[Key, Assignment] = {}
+        self.held: dict[Key, Assignment] = {}
         self._settled: set[Key] = set()
         self._recounts = 0
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self.held)
 
     def __iter__(self) -> Iterator[Assignment]:
-        return iter(self._held.values())
+        return iter(self.held.values())
 
     @property
     def refs(self) -> list[AttemptRef]:
         """Every attempt held, as the engine is told."""
-        return list(self._held)  # type: ignore[arg-type]  # msgspec writes a tuple as it writes a NamedTuple
+        return list(self.held)  # type: ignore[arg-type]  # msgspec writes a tuple as it writes a NamedTuple
 
     def all_among(self, refs: Iterable[AttemptRef]) -> bool:
         """Whether nothing else is held than these."""
-        return self._held.keys() <= set(refs)
+        return self.held.keys() <= set(refs)
 
     def admit(self, jobs: Iterable[ClaimedJob]) -> list[Assignment]:
         """Take what the engine handed out; return what of it is new, in order."""
-        held, settled = self._held, self._settled
+        held, settled = self.held, self._settled
         new = []
         for job in jobs:
             job_id, name, specs = job.job_id, job.job_name, job.specs
@@ -161,7 +166,7 @@ class Assignments:
 
     def settle(self, *assignments: Assignment) -> None:
         """Their last reports are in the log, or were refused: they are over."""
-        held = self._held
+        held = self.held
         for assignment in assignments:
             held.pop(assignment.key, None)
         if self._recounts:
@@ -171,7 +176,7 @@ class Assignments:
         """The engine says these are over. Return those that were not finished; what is finished awaits its answer."""
         lost = []
         for ref in refs:
-            assignment = self._held.get((ref.job_id, ref.task, ref.attempt))
+            assignment = self.held.get((ref.job_id, ref.task, ref.attempt))
             if assignment is not None and not assignment.reports:
                 assignment.lost = True
                 assignment.notify(Notice(Cause.LOST, Cause.LOST.value))
@@ -184,7 +189,7 @@ class Assignments:
         cause = Cause.JOB if halted.tasks is None else Cause.TASK
         wanted = None if halted.tasks is None else set(ranges.numbers(halted.tasks))
         stop_at = math.inf if halted.grace < 0 else time.monotonic() + halted.grace / 1e6
-        for assignment in self._held.values():
+        for assignment in self.held.values():
             if assignment.job_id == halted.job_id and (wanted is None or assignment.task in wanted):
                 assignment.notify(Notice(cause, halted.reason, stop_at))
 

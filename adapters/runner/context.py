@@ -33,6 +33,7 @@ from .values import InlineValues, Values
 
 _MAX_LABEL = 100  # characters
 _MAX_LABELS = 1000
+_NOTHING = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Equipment:
     tasks: TaskRegistry
     cache: JobCache
     cluster: str
-    runner_context: Any
+    runner_context: Any  #: for worker processes its class: each makes one
     log_level: int
     max_report: int  #: bytes of one report that the server's message limit leaves room for
     telemetry: Telemetry = field(default_factory=Telemetry)  #: takes what they log and trace
@@ -52,12 +53,17 @@ class Equipment:
     now: Callable[[], int] = wall_clock  #: µs since 1970 UTC
     #: what seals and opens of a job, by its id and the name of its key; blocks
     seal: Callable[[str, str], Seal] = lambda job_id, key: UNSEALED
+    #: the bytes of that key, for a process of this runner
+    key_of: Callable[[str, str], bytes] = lambda job_id, key: b""
     forget: Callable[[str], None] = lambda job_id: None  #: the key of a job that is over
+    in_processes: bool = False  #: tasks run in worker processes
 
 
 class RunningContext(ExecutionContext):
     """The context of one attempt. What is rarely used is made when first asked for: most tasks need little of it."""
 
+    _task: RunningTask | None = None
+    _progress: dict[str, WorkCount] | None = None
     _subtasks: Subtasks | None = None
     _cache: JobCache | None = None
     _logger: Logger | None = None
@@ -67,9 +73,8 @@ class RunningContext(ExecutionContext):
 
     def __init__(self, assignment: Assignment, cls: type[Task], equipment: Equipment) -> None:
         self._assignment = assignment
+        self._class = cls
         self._equipment = equipment
-        self._current_task = RunningTask(assignment, cls)
-        self._progress: dict[str, WorkCount] = {}
 
     def submit_subtask(
         self,
@@ -99,13 +104,16 @@ class RunningContext(ExecutionContext):
             raise ArgumentError(
                 f"a progress label is text of at most {_MAX_LABEL} characters, not {label!r:.150}"
             )
-        count = self._progress.get(label)
+        counts = self._progress
+        if counts is None:  # one of several threads of the task makes it for all
+            counts = self.__dict__.setdefault("_progress", {})
+        count = counts.get(label)
         if count is None:
-            if len(self._progress) >= _MAX_LABELS:
+            if len(counts) >= _MAX_LABELS:
                 raise ArgumentError(
                     f"a task has at most {_MAX_LABELS} progress labels, {label!r} would be one more"
                 )
-            count = self._progress.setdefault(label, WorkCount(label))
+            count = counts.setdefault(label, WorkCount(label))
         return count
 
     def results(self, as_type: Any = Any) -> list[Any]:
@@ -130,13 +138,15 @@ class RunningContext(ExecutionContext):
 
     @property
     def current_task(self) -> CurrentTask:
-        return cast(CurrentTask, self._current_task)
+        if self._task is None:
+            self.__dict__.setdefault("_task", RunningTask(self._assignment, self._class))
+        return cast(CurrentTask, self._task)
 
     @property
     def job_cache(self) -> JobCache:
         if self._cache is None:
             self._cache = self._assignment.seal.cache(
-                self._equipment.cache.group(str(self._current_task.job.id))
+                self._equipment.cache.group(str(self.current_task.job.id))
             )
         return self._cache
 
@@ -147,7 +157,7 @@ class RunningContext(ExecutionContext):
             from .logs import task_logger
 
             a, equipment = self._assignment, self._equipment
-            ids = {"job_id": a.job_id, "task_id": self._current_task.id, "attempt": a.attempt}
+            ids = {"job_id": a.job_id, "task_id": self.current_task.id, "attempt": a.attempt}
             self._logger = task_logger(equipment.log_level, LineKeeper(a, equipment.telemetry, ids), **ids)
         return self._logger
 
@@ -191,8 +201,10 @@ class RunningContext(ExecutionContext):
     @property
     def display(self) -> str | None:
         """What it displays, as it is reported; None if it said nothing."""
-        text, a = self._current_task.chosen_display, self._assignment
-        return None if text is None else a.seal.display(text, a.task, a.attempt)
+        a = self._assignment
+        if self._task is None or (text := self._task.chosen_display) is None:
+            return None
+        return a.seal.display(text, a.task, a.attempt)
 
     @property
     def counted(self) -> list[events.Progress] | None:
@@ -202,6 +214,11 @@ class RunningContext(ExecutionContext):
         return self._assignment.seal.progress(
             [events.Progress(c.label, c.total, c.finished) for c in list(self._progress.values())]
         )
+
+    @property
+    def shown(self) -> tuple[str | None, list[events.Progress] | None]:
+        """What it displays and what was counted, as they are reported."""
+        return _NOTHING if self._task is None and self._progress is None else (self.display, self.counted)
 
     def close(self) -> Subtasks | None:
         """The execution is over: a thread it left behind can submit nothing any more. Return its subtasks, if any."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from .crew import Crew
 from .pace import MOST_AT_HAND, SLOW, Pace
 from .todo import Todo
-from .workers import Workers
 
 #: assignments that wait behind barriers, from which on few more are asked for at a time
 _MANY_WAITING = 4 * MOST_AT_HAND
@@ -14,7 +14,9 @@ _FEW = 16
 class Demand:
     """The demand of one session."""
 
-    def __init__(self, todo: Todo, workers: Workers) -> None:
+    held_elsewhere = 0  #: how much of other engines it holds, where it has one: see `Traffic`
+
+    def __init__(self, todo: Todo, workers: Crew) -> None:
         self._todo = todo
         self._workers = workers
         self._pace = Pace(workers.size)
@@ -25,11 +27,21 @@ class Demand:
             self._pace.measured(seconds, tasks)
             self._workers.low = self._pace.target() // 4
 
+    @property
+    def held_up(self) -> bool:
+        """Whether something can only go on once an exchange is answered."""
+        return self._todo.exact and self._todo.held_up
+
+    @property
+    def company(self) -> float:
+        """How many seconds finished work, or a demand, should wait for company."""
+        return self._pace.company
+
     def wanted(self, asked: int) -> int:
         """Return how many more tasks it would be good to have, where `asked` may be on their way."""
-        todo, workers = self._todo, self._workers
-        running = len(workers.running)
-        target = self._pace.target(workers.slow(SLOW))
+        todo = self._todo
+        running, slow = self._workers.load(SLOW)
+        target = self._pace.target(slow)
         if not todo.exact:
             return target - todo.waiting - running - asked
         # What waits behind a barrier is no work at hand: what comes before it may still have to be asked for.
@@ -40,6 +52,5 @@ class Demand:
 
     def surplus(self) -> int:
         """Return how many assignments wait behind tasks that take long: an idle runner may have them."""
-        workers = self._workers
-        slow = workers.slow(SLOW) if self._todo.waiting else 0
-        return self._todo.waiting - (workers.size - slow) * self._pace.per_worker if slow else 0
+        _, slow = self._workers.load(SLOW)
+        return self._todo.waiting - (self._workers.size - slow) * self._pace.per_worker if slow else 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from contextvars import copy_context
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from jobledger.core.commands import (
     ReleaseTask,
@@ -16,24 +18,50 @@ from jobledger.core.commands import (
     StageSubtasks,
 )
 from jobledger.core.context import TaskCanceled
-from jobledger.core.events import Error, Value
-from jobledger.core.task import decode_input
+from jobledger.core.events import Error
+from jobledger.core.submission import Submission
+from jobledger.core.task import InputError, Task, decode_input
 from jobledger.projections.sealed import OBJECT, of_input
 
 from ..protocol import encode
 from ..successes import Success
 from .assignment import Assignment, Cause
 from .context import Equipment, RunningContext
-from .failure import describe, is_final, kinds_of, short, stack_of
+from .failure import describe, is_final, kinds_of, short
 from .results import kept
 from .reuse import earlier_success, reuse_key
 from .user_code import LeftBehind, UserCode
+
+if TYPE_CHECKING:
+    from .coroutines import LoopTask
 
 log = logging.getLogger(__name__)
 
 
 class SubmissionTooLarge(ValueError):
     """What this execution submitted cannot be put into messages the server takes."""
+
+
+async def execute_on_loop_as_span(assignment: Assignment, member: LoopTask, equipment: Equipment) -> None:
+    """Do as `execute_on_loop`, and have the attempt be a span. Raises nothing."""
+    if not equipment.telemetry.exports.spans:
+        await execute_on_loop(assignment, member, equipment)
+        return
+    from .attempt_span import attempt_as_span  # as below
+
+    with attempt_as_span(assignment, equipment.telemetry):
+        await execute_on_loop(assignment, member, equipment)
+
+
+def execute_as_span(assignment: Assignment, user_code: UserCode, equipment: Equipment) -> None:
+    """Do as `execute`, and have the attempt be a span for OpenTelemetry where that is set up. Raises nothing."""
+    if not equipment.telemetry.exports.spans:
+        execute(assignment, equipment, user_code)
+        return
+    from .attempt_span import attempt_as_span  # only here is OpenTelemetry needed
+
+    with attempt_as_span(assignment, equipment.telemetry):
+        execute(assignment, equipment, user_code)
 
 
 def execute(assignment: Assignment, equipment: Equipment, user_code: UserCode) -> None:
@@ -46,33 +74,75 @@ def execute(assignment: Assignment, equipment: Equipment, user_code: UserCode) -
         release(assignment, f"no class for {spec.identifier} is registered with this runner")
         return
     context = assignment.context = RunningContext(assignment, cls, equipment)
-
-    def run() -> Any:
-        data = _input(assignment, equipment) if assignment.indirect else assignment.input
-        task = decode_input(cls, data, spec.identifier)
-        # A context of its own: what a task sets in context variables does not reach the next one.
-        return copy_context().run(task.execute, context)
-
     try:
-        if assignment.sealed:
-            assignment.seal = equipment.seal(assignment.job_id, assignment.sealed)
-        key = reuse_key(assignment, cls) if spec.asked.reuse else None
-        if key is not None and (success := earlier_success(assignment, equipment.values, key)) is not None:
-            _reuse(assignment, success)
-            return
-        returned = user_code.run(assignment, run)
-        assignment.stopped = time.time_ns() // 1000
-        if user_code.stopped and _overran(assignment):
-            raise TaskCanceled  # it went on regardless: a limit that can be ignored is none
-        result = kept(cls, returned, assignment, equipment.values, context)
-        assignment.reports = _computed(assignment, context, equipment.max_report, result, key)
+        key = None
+        if assignment.sealed or (spec.policy is not None and spec.policy.reuse):
+            key = _prepare(assignment, cls, equipment)
+            if assignment.reports:
+                return
+        returned = user_code.run(assignment, _begin_here, cls, assignment, context, equipment)
+        assignment.reports = _finished(assignment, cls, context, equipment, returned, key, user_code.stopped)
     except LeftBehind:
         return
     except BaseException as error:  # noqa: BLE001  SystemExit too: it ends the task, not the worker
-        assignment.stopped = assignment.stopped or _now()
-        context.close()
         _broken_off(assignment, context, cls.__name__, error, stopped=user_code.stopped)
     assignment.context = None
+
+
+async def execute_on_loop(assignment: Assignment, member: LoopTask, equipment: Equipment) -> None:
+    """Do as `execute` for a coroutine, on the event loop it shares with others. What may block is done beside it."""
+    spec = assignment.spec
+    cls = equipment.tasks.lookup(spec.name, spec.major, spec.minor)
+    assert cls is not None  # otherwise it were no coroutine
+    assignment.started = time.time_ns() // 1000
+    context = assignment.context = RunningContext(assignment, cls, equipment)
+    try:
+        key, data = None, assignment.input
+        if assignment.sealed or (spec.policy is not None and spec.policy.reuse):
+            key = await asyncio.to_thread(_prepare, assignment, cls, equipment)
+            if assignment.reports:
+                return
+        if assignment.indirect:
+            data = await asyncio.to_thread(_input, assignment, equipment)
+        returned = await member.run(_begin(cls, data, assignment, context))
+        finish = partial(_finished, assignment, cls, context, equipment, returned, key, member.stopped)
+        assignment.reports = finish() if returned is None else await asyncio.to_thread(finish)
+    except LeftBehind:
+        return
+    except BaseException as error:  # noqa: BLE001  SystemExit too: it ends the task, not the loop
+        if member.left_behind:
+            return
+        _broken_off(assignment, context, cls.__name__, error, stopped=member.stopped)
+    assignment.context = None
+
+
+def _prepare(assignment: Assignment, cls: type[Task], equipment: Equipment) -> bytes | None:
+    """Have what a sealed job and a reusable result need. Return the key of the latter; may report an earlier success."""
+    if assignment.sealed:
+        assignment.seal = equipment.seal(assignment.job_id, assignment.sealed)
+    key = reuse_key(assignment, cls) if assignment.spec.asked.reuse else None
+    if key is not None and (success := earlier_success(assignment, equipment.values, key)) is not None:
+        _reuse(assignment, success)
+    return key
+
+
+def _begin_here(
+    cls: type[Task], assignment: Assignment, context: RunningContext, equipment: Equipment
+) -> Any:
+    """Get the input, and do as `_begin`."""
+    data = _input(assignment, equipment) if assignment.indirect else assignment.input
+    return _begin(cls, data, assignment, context)
+
+
+def _begin(cls: type[Task], data: bytes, assignment: Assignment, context: RunningContext) -> Any:
+    """Make the task and return what its `execute` returns."""
+    try:
+        task = decode_input(cls, data)
+    except InputError:
+        # Again, for an error that says what was submitted: making that costs as much as decoding a small input.
+        task = decode_input(cls, data, assignment.spec.identifier)
+    # A context of its own: what a task sets in context variables does not reach the next one.
+    return copy_context().run(task.execute, context)
 
 
 def _input(assignment: Assignment, equipment: Equipment) -> bytes:
@@ -82,16 +152,16 @@ def _input(assignment: Assignment, equipment: Equipment) -> bytes:
     return seal.opened(equipment.values.load(data.decode()), OBJECT) if assignment.by_reference else data
 
 
-def give_up(assignment: Assignment, thread: int, waited: float) -> None:
-    """Report an attempt that was stopped and did not end for the seconds `waited`, in place of its thread."""
+def give_up(assignment: Assignment, stack: str, became: str) -> None:
+    """Report an attempt that was stopped and did not end, in place of who runs it: where it was, and what became of it."""
     assignment.stopped = _now()
     if assignment.context is not None:
         assignment.context.close()
     if not _overran(assignment):
         _cancel(assignment)
         return
-    message = f"{_time_limit(assignment)} It was stopped, did not end for {waited:g} s, and is left behind"
-    fail(assignment, Error("TimeoutError", message, stack_of(thread)), TimeoutError())
+    message = f"{_time_limit(assignment)} It was stopped, {became}"
+    fail(assignment, Error("TimeoutError", message, stack), TimeoutError())
 
 
 def fail(assignment: Assignment, error: Error, raised: BaseException | None = None) -> None:
@@ -121,28 +191,38 @@ def _reuse(assignment: Assignment, success: Success) -> None:
     a.reports = [encode(report)]
 
 
-def _computed(
-    assignment: Assignment, context: RunningContext, limit: int, result: Value | None, key: bytes | None
+def _finished(
+    assignment: Assignment,
+    cls: type[Task],
+    context: RunningContext,
+    equipment: Equipment,
+    returned: Any,
+    key: bytes | None,
+    stopped: bool,
 ) -> list[bytes]:
     """Return the reports that say the attempt ran to its end, the one that ends it last."""
     a = assignment
+    a.stopped = time.time_ns() // 1000
+    if stopped and _overran(a):
+        raise TaskCanceled  # it went on regardless: a limit that can be ignored is none
+    result = None if returned is None else kept(cls, returned, a, equipment.values, context)
     subtasks = context.close()
-    encoded, last = list[bytes](), None
+    staged: list[Submission] = []  # `list[Submission]()` is as slow as all the rest of this
+    last = None
     if subtasks is not None and len(subtasks):
         a.submits = True
         *staged, last = subtasks.chunks()
-        encoded = [encode(StageSubtasks(a.job_id, a.task, a.attempt, chunk)) for chunk in staged]
-    display, progress = context.display, context.counted
-    encoded.append(
-        encode(
-            ReportComputed(
-                a.job_id, a.task, a.attempt, a.started, a.stopped, last, display, progress, result, key
-            )
+    display, progress = context.shown
+    report = encode(
+        ReportComputed(
+            a.job_id, a.task, a.attempt, a.started, a.stopped, last, display, progress, result, key
         )
     )
     if subtasks is None:
-        return encoded
-    largest = max(map(len, encoded))
+        return [report]
+    encoded = [encode(StageSubtasks(a.job_id, a.task, a.attempt, chunk)) for chunk in staged]
+    encoded.append(report)
+    largest, limit = max(map(len, encoded)), equipment.max_report
     # An input of up to the limit was let in; that and what surrounds it still is a message.
     if largest > limit + _SURROUNDINGS:
         raise SubmissionTooLarge(
@@ -162,6 +242,8 @@ def _broken_off(
     assignment: Assignment, context: RunningContext, name: str, error: BaseException, *, stopped: bool
 ) -> None:
     """The task did not run to its end: it failed, or was stopped, at its time limit or because it was canceled."""
+    assignment.stopped = assignment.stopped or _now()
+    context.close()
     if assignment.notice is not None and (stopped or _only_cancels(error)):
         if not _overran(assignment):
             _cancel(assignment)

@@ -55,13 +55,26 @@ def stack_of(thread: int) -> str:
     return bounded("".join(lines), MAX_TRACEBACK)
 
 
+def stack_of_coroutine(task: asyncio.Task[Any] | None) -> str:
+    """Return where the user's code waits in an asyncio task, as `stack_of` does for a thread."""
+    frames = traceback.StackSummary()
+    for frame in task.get_stack() if task is not None else ():
+        frames += traceback.extract_stack(frame, 1)
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)]
+    return bounded("".join(lines), MAX_TRACEBACK)
+
+
 def kinds_of(error: BaseException) -> set[str]:
     """Return the names by which a policy may mean this exception: its type's, and those of the bases of that.
 
     >>> sorted(kinds_of(KeyError("Title")) & {"KeyError", "builtins.LookupError", "ValueError"})
     ['KeyError', 'builtins.LookupError']
     """
-    return {name for kind in type.mro(type(error)) for name in _names(kind)}
+    names = {name for kind in type.mro(type(error)) for name in _names(kind)}
+    # In a worker process the script goes by another name; policies have the one it was submitted with.
+    return names | {
+        "__main__" + name.removeprefix("__mp_main__") for name in names if name.startswith("__mp_main__.")
+    }
 
 
 def _names(kind: type) -> tuple[str, str]:

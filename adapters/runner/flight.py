@@ -7,8 +7,8 @@ from typing import Any, cast
 import msgspec
 
 from .. import protocol as p
+from ..clocks import clock
 from .assignment import Assignment, Assignments
-from .lease import clock
 
 #: bytes of an exchange kept free for the runner's identifiers and everything it holds
 _ENVELOPE = 128 * 1024
@@ -28,6 +28,7 @@ class Flight:
         self.wait = wait
         self.alone = False  #: nothing else is held or on its way: an empty answer means that nothing is ready
         self.retried = False
+        self.answer: p.Answer | Exception | None = None  #: has come, but has not been taken
         self.sent = 0.0  #: by the loop's clock
         self.asked = 0.0  #: the first time, by the clock of leases: it may be that one that is answered
         self.recounts = False  #: it says what is held, and is handed out again what is not

@@ -18,8 +18,22 @@ from .todo import Todo
 log = logging.getLogger(__name__)
 
 
+async def listen(link: Link, halt: Callable[[p.Halted], None]) -> Callable[[], Awaitable[None]]:
+    """Have `halt` called with what all runners are told, until what is returned is called. What is missed comes in answers."""
+
+    async def told(message: Msg) -> None:
+        try:
+            halted = p.decode_halted(message.data)
+        except msgspec.MsgspecError as error:
+            log.error("the engine says that something was halted, but it cannot be read: %s", error)
+        else:
+            halt(halted)
+
+    return await link.listen(link.names.halted, told)
+
+
 class Halts:
-    """Does what the engine says, wherever it says so: to all runners, or in answer to this one."""
+    """Does what the engine of a partition says, wherever it says so: to all runners, or in answer to this one."""
 
     def __init__(
         self,
@@ -37,16 +51,6 @@ class Halts:
         self._limits = limits
         self._on_news = on_news
         self._on_over = on_over
-
-    async def listen(self, link: Link) -> Callable[[], Awaitable[None]]:
-        """Hear what all runners are told, until what is returned is called. What is missed comes in answers."""
-        return await link.listen(link.names.halted, self._told)
-
-    async def _told(self, message: Msg) -> None:
-        try:
-            self.halt(p.decode_halted(message.data))
-        except msgspec.MsgspecError as error:
-            log.error("the engine says that something was halted, but it cannot be read: %s", error)
 
     def halt(self, halted: p.Halted) -> None:
         """Begin no more of this job, or of these tasks of it."""

@@ -15,9 +15,9 @@ from jobledger.core.commands import ReportProgress
 from jobledger.core.errors import ServerUnavailable
 
 from .. import protocol as p
+from ..clocks import clock
 from ..link import Link
 from .assignment import Assignment, Assignments
-from .lease import clock
 from .news import News
 
 log = logging.getLogger(__name__)
@@ -43,14 +43,14 @@ class Heartbeat:
     def __init__(
         self,
         link: Link,
-        runner_id: str,
+        subject: str,
         assignments: Assignments,
         news: News,
         seen: Callable[[p.HeartbeatSeen, Said], None],
     ) -> None:
-        """`seen` is called with every answer, and what was said."""
+        """`subject` is where the engine hears it, `seen` is called with every answer, and what was said."""
         self._link = link
-        self._subject = link.names.heartbeat(runner_id)
+        self._subject = subject
         self._assignments = assignments
         self._news = news
         self._seen = seen
@@ -59,7 +59,7 @@ class Heartbeat:
 
     def ensure(self, lease: float) -> None:
         """Something may be held: beat, `lease` seconds being the time it may take at most."""
-        if self._assignments and (self._beating is None or self._beating.done()):
+        if self._assignments.held and (self._beating is None or self._beating.done()):
             self._beating = asyncio.get_running_loop().create_task(self._beat(lease))
 
     def hurry(self) -> None:

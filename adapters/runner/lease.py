@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
-from functools import partial
+from collections.abc import Callable
 
-#: seconds since some moment in the past; goes on while the machine sleeps, as a lease does, where there is such a clock
-clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+from ..clocks import clock
 
 
 class Lease:
@@ -15,6 +13,7 @@ class Lease:
 
     def __init__(self) -> None:
         self.until = -math.inf  #: by `clock`
+        self.on_renewed: Callable[[float], None] | None = None  #: called with `until`
 
     def renewed(self, asked: float, length: float, *, uncounted: bool) -> None:
         """A request that left at `asked` was answered by an engine whose leases have this length, in seconds.
@@ -25,6 +24,14 @@ class Lease:
         """
         if not uncounted or asked <= self.until:
             self.until = max(self.until, asked + length)
+            if self.on_renewed is not None:
+                self.on_renewed(self.until)
+
+    def follow(self, until: float) -> None:
+        """It is made up of others, the first of which ends then."""
+        self.until = until
+        if self.on_renewed is not None:
+            self.on_renewed(until)
 
     @property
     def over(self) -> bool:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import unquote
 from uuid import uuid4
 
-from nats.aio.client import Client as Connection
-
 from jobledger.core.context import JobCache
 
 from ..link import Link
 from ..nats import values
 from ..nats.asking import JetStreamError
 from ..nats.names import Names as Namespace
+from ..nats.wire import Wire
 from ..portal import shared_portal
 from .cache import CacheError, CacheNotConfigured
 from .cache_keys import Names, checked_value, file_name, key_names, missing_key
@@ -69,7 +68,7 @@ class NatsCache(JobCache):
         subject = self._tokens(key)
         tries = []
 
-        async def delete(connection: Connection, names: Namespace) -> bool:
+        async def delete(connection: Wire, names: Namespace) -> bool:
             # Where an answer was lost, what is not there any more may have been deleted by the try before.
             tries.append(True)
             return await values.delete(connection, names, subject) or len(tries) > 1
@@ -101,7 +100,7 @@ class NatsCache(JobCache):
     def _tokens(self, key: object) -> tuple[str, ...]:
         return tuple(map(_token, key_names(self._prefix, key)))
 
-    def _do(self, work: Callable[[Connection, Namespace], Awaitable[T]]) -> T:
+    def _do(self, work: Callable[[Wire, Namespace], Awaitable[T]]) -> T:
         """Do something with the connection, on the shared loop, and wait for it."""
         open_link = self._link
         if open_link is None:

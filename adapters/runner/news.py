@@ -7,8 +7,8 @@ import time
 from jobledger.core.commands import ReportProgress
 
 from ..protocol import encode
-from .assignment import Assignment
-from .workers import Workers
+from .assignment import Assignment, Assignments
+from .crew import Crew
 
 #: seconds an attempt runs before it is news at all, and between two times that news are told
 PERIOD = 1.0
@@ -17,13 +17,15 @@ _MOST_BYTES = 128 * 1024
 
 
 class News:
-    """Gathers what has changed since the engine was told. Nothing is asked of the tasks: they are looked at.
+    """Gathers what has changed since the engine was told of these assignments. Nothing is asked of the tasks: they are
+    looked at.
 
     Times are those of time.monotonic.
     """
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Crew, assignments: Assignments) -> None:
         self._workers = workers
+        self._assignments = assignments
         self.look_at = 0.0  #: when there may be news again
 
     def gather(self) -> list[tuple[Assignment, ReportProgress, bytes]]:
@@ -36,6 +38,8 @@ class News:
         size = 0
         for assignment in self._workers.running:
             context = assignment.context
+            if assignment.key not in self._assignments.held:
+                continue  # another engine's, or over for this one
             if now - assignment.began < PERIOD:
                 young = min(young, assignment.began + PERIOD)
             elif context is not None and size < _MOST_BYTES:

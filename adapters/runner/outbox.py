@@ -20,6 +20,11 @@ MOST_BYTES = 512 * 1024
 _TRIES = 3
 
 
+def staged(sent: Iterable[Assignment]) -> list[Assignment]:
+    """Return those of which more is to be reported after what was sent."""
+    return [one for one in sent if len(one.reports) > 1]
+
+
 class Outbox:
     """Assignments whose next report waits to be sent. A long list of subtasks takes several, one after another."""
 
@@ -31,8 +36,8 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, assignment: Assignment) -> None:
-        self._waiting.append(assignment)
+    def add(self, *assignments: Assignment) -> None:
+        self._waiting += assignments
 
     def give_back(self, assignments: Iterable[Assignment], reason: str) -> None:
         """Have these, which have not begun, reported as given back."""
@@ -44,19 +49,20 @@ class Outbox:
     def take(self) -> list[Assignment]:
         """Return those whose next reports one exchange can carry, in order."""
         taken: list[Assignment] = []
-        size = 0
-        while self._waiting:
-            size += len(self._waiting[0].reports[0])
+        size, waiting = 0, self._waiting
+        while waiting:
+            size += len(waiting[0].reports[0])
             if taken and (size > MOST_BYTES or self._one_by_one):
                 break
-            taken.append(self._waiting.popleft())
-        self._one_by_one = max(0, self._one_by_one - len(taken))
+            taken.append(waiting.popleft())
+        if self._one_by_one:
+            self._one_by_one = max(0, self._one_by_one - len(taken))
         return taken
 
     def answered(self, sent: list[Assignment], refused: Iterable[RefusedReport] = ()) -> list[Assignment]:
         """The engine took the first report of each, except for those it refused. Return those that are over by that."""
         refusals = {refusal.report: refusal for refusal in refused}
-        if not refusals and all(len(assignment.reports) == 1 for assignment in sent):
+        if not refusals and not staged(sent):
             self._assignments.settle(*sent)
             return sent
         return [
@@ -77,13 +83,13 @@ class Outbox:
             return []
         return [assignment for assignment in sent if self._refused_alone(assignment, code, message)]
 
-    # Each of these returns whether the assignment is over.
+    # -- each of these returns whether the assignment is over -------------------------------------------------------
 
     def _taken(self, assignment: Assignment) -> bool:
         if len(assignment.reports) == 1:
             self._assignments.settle(assignment)
             return True
-        del assignment.reports[0]
+        assignment.reports = assignment.reports[1:]
         self._waiting.append(assignment)
         return False
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from jobledger.core.errors import ArgumentError
 from jobledger.core.task import Task, TaskClass, TaskIdentifier, identifier_of, is_executable
 
+from .assignment import Assignment
 from .fingerprint import fingerprint
 
 
@@ -19,6 +20,7 @@ class TaskRegistry:
         self._classes: dict[TaskIdentifier, type[Task]] = {}
         self._found: dict[tuple[str, int, int], type[Task] | None] = {}
         self._adding = threading.Lock()
+        self.coroutines: frozenset[type[Task]] = frozenset()  #: those whose `execute` is a coroutine function
         #: what a runner announces: name, major and minor of each class
         self.announced: list[tuple[str, int, int]] = []
         if not isinstance(tasks, Iterable):
@@ -57,8 +59,15 @@ class TaskRegistry:
                     "once; classes of one name need different versions, see Task.identifier"
                 )
             self._classes[identifier] = cls
+            if inspect.iscoroutinefunction(cls.execute):
+                self.coroutines |= {cls}
             self._found = {}
             self.announced = [(i.name, i.major, i.minor) for i in self._classes]
+
+    def is_coroutine(self, assignment: Assignment) -> bool:
+        """Whether this is run by a coroutine function."""
+        spec = assignment.spec
+        return self.lookup(spec.name, spec.major, spec.minor) in self.coroutines
 
     def lookup(self, name: str, major: int, minor: int) -> type[Task] | None:
         """Return the class that runs tasks submitted as this: of the same major version, and the newest minor one.

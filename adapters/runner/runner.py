@@ -9,7 +9,7 @@ import operator
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from jobledger.core.context import JobCache
 from jobledger.core.errors import ArgumentError, ServerAway
@@ -25,6 +25,7 @@ from .context import Equipment
 from .flight import Flight
 from .logs import log_level
 from .nats_cache import NatsCache, connected
+from .processes.loading import refuse_while_loading
 from .registry import TaskRegistry
 from .session import Session
 from .signals import StopSignals, wait_for
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from ..client.client import Client
 
 __all__ = ["Runner", "RunnerContext", "TaskRunner"]
+
+#: what runs tasks at the same time
+Pool: TypeAlias = Literal["threads", "processes"]
 
 #: seconds running tasks have to finish after the first SIGTERM or Ctrl-C
 GRACE = 10.0
@@ -50,7 +54,8 @@ class RunnerContext:
     """Base for what the tasks of one runner share, such as clients and pools: `context.runner_context`.
 
     Subclass it and pass the subclass as `context=`: each runner makes one instance, without arguments, when it is
-    created. Tasks that run at the same time use it from several threads.
+    created. Tasks that run at the same time use it from several threads; those that are coroutines all from one, and on
+    one event loop, so that they can share what belongs to a loop, such as an HTTP session.
 
     >>> class Settings(RunnerContext):
     ...     def __init__(self) -> None:
@@ -105,8 +110,14 @@ class Runner:
         """
         return self._tasks.identifiers
 
-    def connect_to(self, client: Client, cluster: str | None = None, concurrency: int = 1) -> TaskRunner:
-        """Return a runner of these tasks that takes work from this client's server.
+    def connect_to(
+        self,
+        client: Client,
+        cluster: str | None = None,
+        concurrency: int = 1,
+        pool: Pool = "threads",
+    ) -> TaskRunner:
+        """Return a runner of these tasks that takes work from this client's server; arguments as `Client.runner`.
 
         >>> Runner(tasks=[Greet]).connect_to(client, concurrency=4).run_all()
         """
@@ -116,11 +127,13 @@ class Runner:
             cache=self.cache,
             context=self.context,
             concurrency=concurrency,
+            pool=pool,
         )
 
 
 class TaskRunner:
-    """Runs tasks of its classes and its cluster, `concurrency` at a time, each on a thread of this process.
+    """Runs tasks of its classes and its cluster, `concurrency` at a time: each on a thread of this process, those that
+    are coroutines on one event loop together, or, with `pool="processes"`, each in a process of its own.
 
     >>> runner = client.runner(tasks=[Greet], concurrency=4)
     >>> runner.concurrency, runner.cluster
@@ -140,6 +153,7 @@ class TaskRunner:
         cache: JobCache | None = None,
         context: type[Any] | Any | None = None,
         concurrency: int = 1,
+        pool: Pool = "threads",
         keyring: Keyring | None = None,
     ) -> None:
         """`link` returns the open connection, on the shared portal's loop; it is asked for whenever a run begins.
@@ -153,11 +167,16 @@ class TaskRunner:
             )
         self.cluster = cluster
         self.concurrency = _checked_concurrency(concurrency)
+        self.pool = _checked_pool(pool)
         self._tasks = TaskRegistry(tasks or ())
         self._link = link
         self._keyring = keyring or Keyring([keys_over(link, PATIENCE)])
         self._cache = connected(NatsCache() if cache is None else cache, link)
-        self._context = context() if inspect.isclass(context) else context
+        if pool == "processes":
+            from .processes.set_up import check
+
+            check(self._tasks.classes, context)
+        self._context = context() if inspect.isclass(context) and pool == "threads" else context
         self._log_level = log_level()
         self._sessions: dict[Session, Portal] = {}
         self._starting = threading.Lock()
@@ -172,6 +191,10 @@ class TaskRunner:
         >>> runner.tasks_to_run
         [TaskIdentifier(name='Greet', major=0, minor=0)]
         """
+        if self.pool == "processes":
+            from .processes.set_up import check
+
+            check([task], None)
         self._tasks.register(task)
 
     @property
@@ -232,6 +255,7 @@ class TaskRunner:
         self._each(Session.drain)
 
     def _run(self, *, forever: bool, grace: float, patience: float) -> signal.Signals | None:
+        refuse_while_loading("starts a runner")
         if not self._tasks.classes:
             raise ArgumentError("this runner has no tasks: pass tasks=[…] or register one before running it")
         portal = (
@@ -256,7 +280,9 @@ class TaskRunner:
             seal=lambda job_id, key: (
                 self._keyring.at_hand(job_id, key) or portal.run(self._keyring.seal(job_id, key))
             ),
+            key_of=lambda job_id, key: portal.run(self._keyring.secret(job_id, key)),
             forget=self._keyring.forget,
+            in_processes=self.pool == "processes",
         )
         session = Session(link, equipment, self.concurrency, forever=forever, grace=grace, patience=patience)
         with self._starting:
@@ -290,6 +316,12 @@ class TaskRunner:
             portal.loop.call_soon_threadsafe(order, session)
 
 
+def _checked_pool(pool: Any) -> Pool:
+    if pool not in ("threads", "processes"):
+        raise ArgumentError(f'pool is "threads" or "processes", not {pool!r:.100}')
+    return "processes" if pool == "processes" else "threads"
+
+
 def _checked_concurrency(concurrency: Any) -> int:
     try:
         if isinstance(concurrency, bool):
@@ -299,6 +331,6 @@ def _checked_concurrency(concurrency: Any) -> int:
         raise TypeError(f"concurrency is a whole number, not {concurrency!r:.100}") from None
     if not 1 <= number <= _MOST_THREADS:
         raise ArgumentError(
-            f"concurrency is 1 to {_MOST_THREADS} threads, not {number}: start more runners for more"
+            f"concurrency is 1 to {_MOST_THREADS} threads or processes, not {number}: start more runners for more"
         )
     return number

@@ -32,8 +32,8 @@ class UserCode:
         self._lock = threading.Lock()  #: held to leave, and by others who count on it that nobody leaves
         self._coroutines = _Coroutines()
 
-    def run(self, whose: object, work: Callable[[], Any]) -> Any:
-        """Return what `work` returns, after awaiting it if it is awaitable. Others know it by `whose` it is.
+    def run(self, whose: object, work: Callable[..., Any], *args: Any) -> Any:
+        """Return what `work` returns for these, after awaiting it if it is awaitable. Others know it by `whose` it is.
 
         Errors: whatever it raises; LeftBehind.
         """
@@ -44,7 +44,7 @@ class UserCode:
                 self._thread = threading.get_ident()
                 self.stopped = False
                 self._whose = whose
-                result = work()
+                result = work(*args)
                 if result is not None and inspect.isawaitable(result):
                     result = self._coroutines.run(result)
             finally:
@@ -68,7 +68,7 @@ class UserCode:
             self._whose = None
             self._coroutines.awaiting = False
             if self.stopped:
-                _raise_in(self._thread, None)
+                raise_in(self._thread, None)
 
     # -- for other threads ------------------------------------------------------------------------------------------
 
@@ -79,7 +79,7 @@ class UserCode:
             if inside and not self.stopped:
                 self.stopped = True
                 if not self._coroutines.cancel():
-                    _raise_in(self._thread, TaskCanceled)
+                    raise_in(self._thread, TaskCanceled)
             return inside
 
     def leave_behind(self, whose: object) -> bool:
@@ -88,7 +88,7 @@ class UserCode:
             inside = self._whose is whose
             if inside:
                 self.left_behind = self.stopped = True
-                _raise_in(self._thread, TaskCanceled)
+                raise_in(self._thread, TaskCanceled)
             return inside
 
 
@@ -157,7 +157,7 @@ class _Coroutines:
         return result, error
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+def raise_in(thread: int, error: type[BaseException] | None) -> None:
     """Have this raised in a thread, at the next step its Python code takes; None: what is to be raised is not."""
     import ctypes  # as much as it is rarely needed, it is slow to import
 

@@ -7,8 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from nats.aio.client import Client
-
 from jobledger.core.errors import JobLedgerError, ServerUnavailable
 from jobledger.core.events import Value
 from jobledger.projections.sealed import OBJECT
@@ -17,6 +15,7 @@ from .. import objects
 from .. import protocol as p
 from ..by_reference import INLINE_INPUT, INLINE_RESULT, check_size, data_of
 from ..link import Link
+from ..nats.wire import Wire
 from ..portal import Portal
 from ..sealing.seal import Seal
 from ..successes import Success, recall
@@ -129,7 +128,7 @@ class ServerValues:
     def _store(self, job_id: str, data: bytes) -> str:
         return self._work(lambda client: objects.put(client, self._link.names, job_id, data))
 
-    def _work(self, work: Callable[[Client], Awaitable[T]]) -> T:
+    def _work(self, work: Callable[[Wire], Awaitable[T]]) -> T:
         return self._portal.run(self._link.work(work, patience=self._patience))
 
     async def _returned(self, job_id: str, task: int) -> list[tuple[int, bytes | None]]:
@@ -137,8 +136,8 @@ class ServerValues:
         complete = False
         while not complete:
             question = p.ReadResults(job_id, task, values[-1][0] if values else -1)
-            answer = await self._link.ask(
-                self._link.names.command, p.encode(question), timeout=_TRY, patience=self._patience
+            answer = await self._link.ask_about(
+                job_id, p.encode(question), timeout=_TRY, patience=self._patience
             )
             page = _results(answer, job_id, task)
             values += page.values

@@ -13,6 +13,7 @@ from jobledger.adapters.link import Link
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.log import StoredCommit, read_job
 from jobledger.adapters.nats.names import Names
+from jobledger.adapters.nats.partitions import WHOLE, Partition
 from jobledger.adapters.portal import Portal, shared_portal
 from jobledger.adapters.sealing.keys import KeyStore
 from jobledger.core import commands as c
@@ -35,6 +36,7 @@ class EngineHarness:
         lease: float = 15.0,
         takeover: bool = False,
         keys: KeyStore | None = None,
+        partitions: int | None = None,
     ) -> None:
         self.portal: Portal = shared_portal()
         self._endpoint = Endpoint(url)
@@ -42,6 +44,7 @@ class EngineHarness:
         self._lease = lease
         self._takeover = takeover
         self._keys = keys
+        self._partitions = partitions
         self.ready = threading.Event()
         self._task = self.portal.run(self._start())
 
@@ -56,6 +59,7 @@ class EngineHarness:
                 lease=self._lease,
                 takeover=self._takeover,
                 keys=self._keys,
+                partitions=self._partitions,
             )
         )
 
@@ -82,8 +86,10 @@ class BareRunner:
         cluster: str = "default",
         name: str = "",
         version: tuple[int, int] = (1, 0),
+        partition: Partition = WHOLE,
     ) -> None:
         self._link = link
+        self._names = link.names.within(partition)
         self.name = name or f"runner-{uuid4().hex[:8]}"
         self._cluster = cluster
         self._identifiers = [(kind, *version) for kind in kinds or ("Task",)]
@@ -103,7 +109,7 @@ class BareRunner:
                 p.Exchange(self._cluster, self._identifiers, list(reports), limit, wait, **fields)
             )
 
-        return await self._link.ask(self._link.names.exchange(self.name), request, timeout=20, patience=30)
+        return await self._link.ask(self._names.exchange(self.name), request, timeout=20, patience=30)
 
     def claim(self, limit: int = 1, wait: float = 5.0) -> list[p.AttemptRef]:
         return refs(self.exchange(limit=limit, wait=wait))
@@ -117,7 +123,7 @@ class BareRunner:
 
     def beat(self, *holds: p.AttemptRef, running: list[c.ReportProgress] | None = None) -> p.HeartbeatSeen:
         request = p.Heartbeat(list(holds), running or [])
-        reply = ask(self._link, self._link.names.heartbeat(self.name), request)
+        reply = ask(self._link, self._names.heartbeat(self.name), request)
         assert isinstance(reply, p.HeartbeatSeen), reply
         return reply
 
@@ -156,7 +162,8 @@ def ask(link: Link, subject: str, request: Any) -> p.Answer:
 
 
 def command(link: Link, request: p.CommandRequest) -> p.Answer:
-    return ask(link, link.names.command, request)
+    asking = link.ask_about(request.job_id, p.encode(request), timeout=20, patience=30)
+    return shared_portal().run(asking)
 
 
 def submit(link: Link, *tasks: NewTask, job_id: str = "", options: e.JobOptions | None = None) -> str:

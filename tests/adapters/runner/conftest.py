@@ -11,6 +11,7 @@ import pytest
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.names import Names
+from jobledger.adapters.nats.streams import ensure_log
 from jobledger.adapters.portal import shared_portal
 from jobledger.adapters.runner.runner import TaskRunner
 from jobledger.core.job import Job
@@ -115,11 +116,18 @@ def start_engine(nats_server: NatsServer, names: Names) -> Iterator[Callable[...
 
 
 @pytest.fixture
-def bare_bench(nats_server: NatsServer, names: Names) -> Iterator[Workbench]:
-    """A workbench without an engine."""
+def bare_new(nats_server: NatsServer, names: Names) -> Iterator[Workbench]:
+    """A workbench in a namespace that nobody has used."""
     bench = Workbench(nats_server.url, names)
     yield bench
     bench.close()
+
+
+@pytest.fixture
+def bare_bench(bare_new: Workbench) -> Workbench:
+    """A workbench without an engine, but with the log that one has made."""
+    bare_new.portal.run(ensure_log(bare_new.link.nc.jetstream(), bare_new.names))
+    return bare_new
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jobledger.adapters.runner.lease import Lease, clock
+from jobledger.adapters.clocks import clock
+from jobledger.adapters.runner.lease import Lease
 
 LENGTH = 1000.0
 

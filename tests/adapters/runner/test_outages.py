@@ -116,6 +116,7 @@ def test_tasks_whose_hand_out_was_lost_are_handed_out_again(
     start_engine()
     with Relay(nats_server.port) as relay:
         link = bare_bench.new_link(relay.url)
+        bare_bench.portal.run(link.parts())  # what it asks first is not to get lost
         runner = bare_bench.runner(Fan, Leaf, link=link, concurrency=2)
         running = bare_bench.in_background(runner.run_forever)
         for leaves in (20, 400, 3):

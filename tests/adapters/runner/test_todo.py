@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobledger.adapters.clocks import clock
 from jobledger.adapters.protocol import ClaimedJob, ClaimedTask
 from jobledger.adapters.runner.assignment import Assignment, Assignments
-from jobledger.adapters.runner.lease import Lease, clock
+from jobledger.adapters.runner.lease import Lease
 from jobledger.adapters.runner.todo import Todo
 from jobledger.core.policy import Policy
 from jobledger.core.submission import TaskSpec

@@ -7,11 +7,13 @@ import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 
+from jobledger.adapters.clocks import clock
 from jobledger.adapters.runner.assignment import Assignment
-from jobledger.adapters.runner.lease import Lease, clock
+from jobledger.adapters.runner.crew import FULL
+from jobledger.adapters.runner.lease import Lease
 from jobledger.adapters.runner.todo import Todo
 from jobledger.adapters.runner.user_code import LeftBehind, UserCode
-from jobledger.adapters.runner.workers import FULL, Workers
+from jobledger.adapters.runner.workers import Workers
 from jobledger.core.context import TaskCanceled
 from jobledger.core.submission import TaskSpec
 from support.waiting import eventually
@@ -185,7 +187,7 @@ def test_the_event_loop_of_a_worker_ends_with_it() -> None:
 
 def test_a_thread_that_cannot_be_stopped_is_left_behind_and_replaced() -> None:
     entered, go_on = threading.Event(), threading.Event()
-    reported: list[int] = []
+    left: list[Assignment] = []
 
     def hang() -> None:
         entered.set()
@@ -204,8 +206,10 @@ def test_a_thread_that_cannot_be_stopped_is_left_behind_and_replaced() -> None:
         bench.todo.answered(assignments(3))
         await until(entered.is_set)
         ((worker, assignment),) = bench.workers.busy
-        assert bench.workers.leave_behind(worker, assignment, lambda: reported.append(assignment.task))
-        assert not bench.workers.leave_behind(worker, assignments(1)[0], lambda: reported.append(-1))
+        bench.workers.leave_behind(worker, other := assignments(1)[0], 0.1)  # which it does not run
+        assert not other.reports
+        bench.workers.leave_behind(worker, assignment, 0.1)
+        left.append(assignment)
         await until(lambda: bench.workers.finished == 3)
         assert bench.workers.left_behind == 1
         assert [a.task for a in bench.workers.take_done()] == [0, 1, 2]
@@ -216,4 +220,4 @@ def test_a_thread_that_cannot_be_stopped_is_left_behind_and_replaced() -> None:
     go_on.set()
     eventually(lambda: bench.workers.left_behind == 0)
     assert bench.workers.finished == 0  # nothing came of it
-    assert reported == [0]
+    assert [len(a.reports) for a in left] == [1]
