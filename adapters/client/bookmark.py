@@ -9,7 +9,6 @@ from __future__ import annotations
 from uuid import uuid4
 
 import msgspec
-from nats.aio.client import Client
 
 from jobledger.core.errors import JobLedgerError
 
@@ -17,6 +16,7 @@ from ..nats import leader
 from ..nats.asking import NoStream, Superseded, append
 from ..nats.buckets import key_value, make_key_value
 from ..nats.names import Names
+from ..nats.wire import Wire
 
 
 class _Mark(msgspec.Struct):
@@ -38,7 +38,7 @@ class Bookmark:
         self._owner = uuid4().hex
         self._sequence = 0
 
-    async def open(self, client: Client) -> int | None:
+    async def open(self, client: Wire) -> int | None:
         """Take the bookmark and return its position; None if there is none yet.
 
         Errors: ServerAway; ServerUnavailable; JetStreamError.
@@ -53,7 +53,7 @@ class Bookmark:
                 continue  # it was moved in this very moment
             return position
 
-    async def move(self, client: Client, position: int) -> None:
+    async def move(self, client: Wire, position: int) -> None:
         """Note that everything up to `position` is done with.
 
         Errors: JobLedgerError once another subscription of this name took over; as `open`.
@@ -70,19 +70,19 @@ class Bookmark:
             self._sequence = stored.position  # its acknowledgement was lost
             await self._write(client, position)
 
-    async def remove(self, client: Client) -> bool:
+    async def remove(self, client: Wire) -> bool:
         """Forget it; return whether there was one. Errors: as `open`."""
         there = await self._read(client) is not None
         if there:
             await leader.purge(client, self._stream, [self._subject])
         return there
 
-    async def _read(self, client: Client) -> int | None:
+    async def _read(self, client: Wire) -> int | None:
         stored = await leader.newest(client, self._stream, self._subject)
         self._sequence = 0 if stored is None else stored.position
         return None if stored is None else _decode(stored.payload).position
 
-    async def _write(self, client: Client, position: int) -> None:
+    async def _write(self, client: Wire, position: int) -> None:
         data = msgspec.json.encode(_Mark(position, self._owner))
         try:
             self._sequence = await append(client, self._subject, data, after=self._sequence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack
@@ -13,6 +12,7 @@ from jobledger.core.options import Seconds
 from jobledger.projections.jobs import JobRow
 
 from . import arguments, intervening
+from .pipelining import pipelined
 from .queries import rows
 from .selection import Extent, Selection
 
@@ -232,20 +232,18 @@ async def _each(
 ) -> Outcomes:
     if arguments.flag("dry_run", dry_run):
         return Outcomes(verb, tuple(Outcome(job) for job in found), dry_run=True)
-    turns = asyncio.Semaphore(_AT_ONCE)
     away: ServerUnavailable | None = None
 
     async def one(job: JobRow) -> Outcome:
         nonlocal away
-        async with turns:
-            if away is not None:  # the others need not find out one by one
-                return Outcome(job, error=away)
-            try:
-                return Outcome(job, await do(job))
-            except ServerUnavailable as error:
-                away = error
-                return Outcome(job, error=error)
-            except JobLedgerError as error:
-                return Outcome(job, error=error)
+        if away is not None:  # the others need not find out one by one
+            return Outcome(job, error=away)
+        try:
+            return Outcome(job, await do(job))
+        except ServerUnavailable as error:
+            away = error
+            return Outcome(job, error=error)
+        except JobLedgerError as error:
+            return Outcome(job, error=error)
 
-    return Outcomes(verb, tuple(await asyncio.gather(*map(one, found))), dry_run=False)
+    return Outcomes(verb, tuple(await pipelined(found, one, _AT_ONCE)), dry_run=False)

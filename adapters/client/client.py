@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jobledger.core.context import JobCache
     from jobledger.core.task import TaskClass
 
-    from ..runner.runner import TaskRunner
+    from ..runner.runner import Pool, TaskRunner
     from .async_runner import AsyncTaskRunner
     from .session import Session
 
@@ -88,6 +88,7 @@ class Client(Connected):
         context: type[Any] | Any | None = None,
         *,
         concurrency: int = 1,
+        pool: Pool = "threads",
     ) -> TaskRunner:
         """Return a runner, which runs tasks in this process once its `run_all` or `run_forever` is called.
 
@@ -95,6 +96,9 @@ class Client(Connected):
                 `cache` is what its tasks find as `context.job_cache` (None: one on the NATS server, which all runners
                 of a job share), `context` makes their `context.runner_context`;
                 `concurrency` is how many tasks it runs at a time, each on a thread of its own.
+                `pool="processes"` has each of them run in a process of its own: for tasks that compute, which threads of
+                one process do in turns. Their classes, and that of `context`, of which each process makes one, are
+                imported there by name; a script that defines them needs `if __name__ == "__main__":`.
         Errors: ArgumentError or TypeError for arguments that cannot be used; NotFoundError for a cluster there is not.
                 No server is needed before it runs, unless to look for a cluster other than the default one.
 
@@ -103,7 +107,7 @@ class Client(Connected):
         slug = arguments.cluster_name(cluster)
         if slug != DEFAULT_CLUSTER:
             shared_portal().run(require(self._session, slug))
-        return _runner(self._session, cluster, tasks, cache, context, concurrency)
+        return _runner(self._session, cluster, tasks, cache, context, concurrency, pool)
 
     def close(self) -> None:
         """Close the connection, and the subscriptions on it. Jobs of this client can then not be read any more;
@@ -195,11 +199,12 @@ class AsyncClient(Connected):
         context: type[Any] | Any | None = None,
         *,
         concurrency: int = 1,
+        pool: Pool = "threads",
     ) -> AsyncTaskRunner:
         """Return a runner, which runs tasks in this process while its `run_all` or `run_forever` is awaited.
 
-        Arguments and errors are those of `Client.runner`. Its tasks run on threads, never on this event loop: none of
-        them holds it up.
+        Arguments and errors are those of `Client.runner`. Its tasks run on threads or in processes, never on this event
+        loop: none of them holds it up.
 
         >>> async def work() -> None:
         ...     async with AsyncClient() as client:
@@ -211,7 +216,7 @@ class AsyncClient(Connected):
         # Runners live on the shared loop: they must not wait for what else runs on the caller's.
         if self._for_runners is None:
             self._for_runners = self._new_session()
-        return AsyncTaskRunner(_runner(self._for_runners, cluster, tasks, cache, context, concurrency))
+        return AsyncTaskRunner(_runner(self._for_runners, cluster, tasks, cache, context, concurrency, pool))
 
     async def close(self) -> None:
         """Close the connection, and the subscriptions on it. Running jobs go on.
@@ -244,6 +249,7 @@ def _runner(
     cache: JobCache | None,
     context: type[Any] | Any | None,
     concurrency: int,
+    pool: Pool,
 ) -> TaskRunner:
     from ..runner.runner import TaskRunner
 
@@ -254,5 +260,6 @@ def _runner(
         cache=cache,
         context=context,
         concurrency=concurrency,
+        pool=pool,
         keyring=session.keyring,
     )

@@ -305,7 +305,7 @@ class JobFacts(ABC):
         return self._reading.job_id
 
     def __repr__(self) -> str:
-        state = self._reading.view.state
+        state = self._reading.state
         seen = f" {state.name}" if state else ""
         return f"<{type(self).__name__} {self._reading.name!r} {self._reading.job_id}{seen}>"
 

@@ -21,10 +21,9 @@ from .gathering import gather
 from .session import Session
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
-
     from ..feed.protocol import PublisherStatus
     from ..feed.stream import Head, Holding, Limits
+    from ..nats.wire import Wire
 
 _LEAST_BYTES = 1024 * 1024
 _LOOK = 0.2  # seconds between two looks at how far a feed is
@@ -145,7 +144,7 @@ async def rebuild(session: Session, timeout: float | None = None) -> FeedStatus:
         )
     end = before.position + before.behind
 
-    async def begin_again(client: Client) -> bool:
+    async def begin_again(client: Wire) -> bool:
         return await stream.begin_again(client, session.names)
 
     await (await session.link()).work(begin_again, patience=session.patience)
@@ -225,7 +224,7 @@ async def _limit(session: Session, limits: Limits) -> None:
     from ..nats.asking import JetStreamError
     from ..nats.streams import StreamSettingsError
 
-    async def work(client: Client) -> None:
+    async def work(client: Wire) -> None:
         await stream.limit(client, session.names, limits)
 
     try:
@@ -246,7 +245,7 @@ async def _held(session: Session) -> tuple[Holding | None, Head, int]:
 
     names = session.names
 
-    async def look(client: Client) -> tuple[Holding | None, Head, int]:
+    async def look(client: Wire) -> tuple[Holding | None, Head, int]:
         found = await stream.holding(client, names)
         try:
             head = stream.Head() if found is None else await stream.head(client, names)
@@ -296,7 +295,7 @@ async def _switch(session: Session, on: bool | None) -> bool | None:
     from ..feed.protocol import Switch, Switched
     from ..nats.asking import ask
 
-    async def asked(client: Client) -> bool | None:
+    async def asked(client: Wire) -> bool | None:
         try:
             answer = await ask(client, session.names.feed_switch, msgspec.json.encode(Switch(on)))
         except nats.errors.NoRespondersError:

@@ -6,8 +6,6 @@ import logging
 from collections import OrderedDict
 from typing import NamedTuple
 
-from nats.aio.client import Client
-
 from jobledger.core.errors import DamagedLog
 from jobledger.core.job import Job
 from jobledger.projections.job_changes import JobChange, changes_of
@@ -16,6 +14,7 @@ from ..nats.log import StoredCommit, continued, read_job
 from ..nats.names import Names
 from ..nats.records import RecordError, decode_record
 from ..nats.stored import StoredMessage
+from ..nats.wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ class Folds:
         self._names = names
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
-    async def apply(self, client: Client, message: StoredMessage) -> list[JobChange]:
+    async def apply(self, client: Wire, message: StoredMessage) -> list[JobChange]:
         """Return how this commit changed its job. A job seen for the first time is read from the log up to there.
 
         A job that is damaged changes no more; the program's log says so.
@@ -49,7 +48,7 @@ class Folds:
             log.error("%s", error)
             return []
 
-    async def _apply(self, client: Client, job_id: str, message: StoredMessage) -> list[JobChange]:
+    async def _apply(self, client: Wire, job_id: str, message: StoredMessage) -> list[JobChange]:
         known = self._known.pop(job_id, None)
         if known is None:
             known = await self._before(client, job_id, message)
@@ -62,7 +61,7 @@ class Folds:
                 self._known.popitem(last=False)
         return changes
 
-    async def _before(self, client: Client, job_id: str, message: StoredMessage) -> _Known | None:
+    async def _before(self, client: Wire, job_id: str, message: StoredMessage) -> _Known | None:
         """Return the job as it stood before this commit; None if this is its first."""
         try:
             if decode_record(message.payload).version == 1:

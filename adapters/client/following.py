@@ -17,6 +17,7 @@ from . import arguments
 from .requests import follow
 
 if TYPE_CHECKING:
+    from ..protocol import JobStatus
     from .reading import Reading
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ FOLLOW = 10.0  # seconds after which the engine answers a question that has no n
 FOLLOW_MARGIN = 5.0  # seconds an answer may be late before it is held to be lost
 #: Seconds a wait without a limit outlasts a server that is away: longer than a restart or an upgrade takes.
 PATIENCE = 300.0
-_ONE_LOOK = 2.0  # seconds beyond the time to wait in which a last look may still be answered
+ONE_LOOK = 2.0  # seconds beyond the time to wait in which a last look may still be answered
 
 
 async def refresh(reading: Reading) -> None:
@@ -47,7 +48,8 @@ def wait(
     raise_on_failure: bool = True,
     raise_on_cancel: bool | None = None,
 ) -> Coroutine[Any, Any, None]:
-    """Return the job once it is settled: told by the engine, across restarts of it and of the server.
+    """Return the job once it is settled: told by the engine, across restarts of it and of the server. Of many jobs:
+    `client.jobs().wait_all(jobs)`.
 
     Units:  `timeout` is seconds; None waits without limit. `interval` is seconds after which the program's log is told
             how far the job has come, again and again (logger "jobledger", level INFO); None: never.
@@ -59,23 +61,27 @@ def wait(
     >>> job.wait(timeout=60).state
     <JobState.COMPLETED: 4>
     """
-    return _wait(
-        reading,
-        arguments.seconds("timeout", timeout),
-        _interval(interval),
-        raise_on_failure,
-        raise_on_failure if raise_on_cancel is None else raise_on_cancel,
-    )
+    bad = raised(raise_on_failure, raise_on_cancel)
+    return _wait(reading, arguments.seconds("timeout", timeout), _interval(interval), bad)
 
 
-async def _wait(reading: Reading, timeout: float, interval: float, on_failure: bool, on_cancel: bool) -> None:
+def raised(on_failure: bool, on_cancel: bool | None) -> frozenset[JobState]:
+    """Return the states that are raised, as `wait` is asked."""
+    asked = {JobState.FAILED: on_failure, JobState.CANCELED: on_failure if on_cancel is None else on_cancel}
+    return frozenset(state for state, raises in asked.items() if raises)
+
+
+async def _wait(reading: Reading, timeout: float, interval: float, bad: frozenset[JobState]) -> None:
     time_left = _TimeLeft(reading, timeout)
     due = time.monotonic() + interval
     # One look is always taken: a job that is settled is told even to someone without any time.
     while True:
         left = time_left.seconds
         pause = min(FOLLOW, left, max(0.0, due - time.monotonic()))
-        if await time_left.of(_news(reading, pause, settled=True)) or not left:
+        told = await time_left.of(news(reading, pause, settled=True))
+        if told is not None and told.state == JobState.COMPLETED.value:
+            return  # The log is read when something is asked of the job: of many, this was all.
+        if told is not None or not left:
             view = await time_left.of(reading.refresh(patience=PATIENCE))
             if view.settled:
                 break
@@ -87,10 +93,16 @@ async def _wait(reading: Reading, timeout: float, interval: float, on_failure: b
                 view = await time_left.of(reading.refresh(patience=PATIENCE))
                 state = view.state.name if view.state else "not known"
                 log.info("job %r (%s) is %s, %.1f %%", reading.name, reading.job_id, state, view.percent)
-    if on_failure and view.state is JobState.FAILED:
-        raise _failed(view)
-    if on_cancel and view.state is JobState.CANCELED:
-        raise _canceled(view)
+    error = failure(view, bad)
+    if error is not None:
+        raise error
+
+
+def failure(view: JobView, bad: frozenset[JobState]) -> JobFailed | JobCanceled | None:
+    """Return the error that a settled job is to whoever waits for it; None if it is none of these states."""
+    if view.state not in bad:
+        return None
+    return _failed(view) if view.state is JobState.FAILED else _canceled(view)
 
 
 def watch(
@@ -125,22 +137,23 @@ async def _watch(reading: Reading, interval: float, timeout: float) -> AsyncGene
         # Whoever looked at the job in the meantime may have read the next change already.
         while reading.view.version == shown and (wait := due - time.monotonic()) > 0:
             left = time_left.seconds
-            if await time_left.of(_news(reading, min(FOLLOW, wait, left), after=shown)):
+            if await time_left.of(news(reading, min(FOLLOW, wait, left), after=shown)):
                 break
             if not left:
                 time_left.out()
 
 
-async def _news(reading: Reading, wait: float, *, after: int = 0, settled: bool = False) -> bool:
-    """Return whether the job has changed since version `after`, or is `settled`, waiting for that up to `wait` seconds."""
+async def news(reading: Reading, wait: float, *, after: int = 0, settled: bool = False) -> JobStatus | None:
+    """Return where the job stands once it has changed since version `after`, or is `settled`; None if it has not within
+    `wait` seconds. Errors: as `follow`."""
     from ..protocol import FollowJob
 
     question = FollowJob(reading.job_id, after, settled, wait)
     status = await follow(reading.session, question, margin=FOLLOW_MARGIN, patience=PATIENCE)
-    news = question.is_news(status)
-    if news:
-        reading.expect(status.version)
-    return news
+    if not question.is_news(status):
+        return None
+    reading.told(status)
+    return status
 
 
 def _interval(given: float | None) -> float:
@@ -165,7 +178,7 @@ class _TimeLeft:
     async def of(self, work: Coroutine[Any, Any, T]) -> T:
         """Return what `work` returns. Errors: TimeoutError, with the state so far, if it takes longer than there is."""
         try:
-            async with asyncio.timeout(None if self._timeout == math.inf else self.seconds + _ONE_LOOK):
+            async with asyncio.timeout(None if self._timeout == math.inf else self.seconds + ONE_LOOK):
                 return await work
         except TimeoutError:
             self.out()

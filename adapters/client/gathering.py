@@ -11,9 +11,9 @@ import msgspec
 from jobledger.core.errors import ServerAway
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
     from nats.aio.msg import Msg
 
+    from ..nats.wire import Wire
     from .session import Session
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ async def gather(
     """
     link = await session.link()
 
-    async def asked(client: Client) -> list[T]:
+    async def asked(client: Wire) -> list[T]:
         found: list[T] = []
 
         async def answered(message: Msg) -> None:

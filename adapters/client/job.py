@@ -21,6 +21,7 @@ from .facade import (
 )
 from .facts import JobFacts
 from .past import PastJob
+from .reading import read_after
 
 T = TypeVar("T")
 
@@ -101,7 +102,7 @@ class AsyncJob(JobFacts):
     <JobState.COMPLETED: 4>
     """
 
-    wait = awaited_on_job(following.wait)
+    wait = awaited_on_job(read_after(following.wait, patience=following.PATIENCE))
     watch = awaited_each(following.watch)
     refresh = awaited_on_job(following.refresh)
     at = awaited_of_job(past.past, PastJob)

@@ -16,6 +16,7 @@ from . import (
     forking,
     intervening,
     log_feed,
+    many,
     queries,
     replays,
     submitting,
@@ -51,6 +52,10 @@ def _jobs(readings: list[Reading]) -> list[Job | PastJob]:
     return [_found(reading) for reading in readings]
 
 
+def _live_jobs(readings: list[Reading]) -> list[Job]:
+    return [Job(reading) for reading in readings]
+
+
 def _job(reading: Reading | None) -> Job | None:
     return None if reading is None else Job(reading)
 
@@ -61,6 +66,10 @@ def _async_found(reading: Reading) -> AsyncJob | PastJob:
 
 def _async_jobs(readings: list[Reading]) -> list[AsyncJob | PastJob]:
     return [_async_found(reading) for reading in readings]
+
+
+def _async_live_jobs(readings: list[Reading]) -> list[AsyncJob]:
+    return [AsyncJob(reading) for reading in readings]
 
 
 def _async_job(reading: Reading | None) -> AsyncJob | None:
@@ -80,6 +89,8 @@ class JobClient(_Operations, Finds[Job, PastJob, list[Job], list[PastJob]]):
     """
 
     submit = blocking(submitting.submit, Job)
+    submit_many = blocking(many.submit_many, _live_jobs)
+    wait_all = blocking(many.wait_all, _live_jobs)
     fork = blocking(forking.fork, Job)
     diff = blocking(comparing.diff, same)
     what_if = blocking(what_if.fold_again, same)
@@ -133,6 +144,8 @@ class AsyncJobClient(
     """
 
     submit = awaited(read_first(submitting.submit), AsyncJob)
+    submit_many = awaited(read_first(many.submit_many), _async_live_jobs)
+    wait_all = awaited(read_first(many.wait_all), _async_live_jobs)
     fork = awaited(read_first(forking.fork), AsyncJob)
     diff = awaited(comparing.diff, same)
     what_if = awaited(what_if.fold_again, same)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from jobledger.core.errors import NotFoundError, ServerUnavailable
 from jobledger.core.lifecycle import JobState
@@ -19,6 +19,7 @@ from .results import read_value
 
 if TYPE_CHECKING:
     from ..nats.log import StoredCommit
+    from ..protocol import JobStatus
     from .session import Session
 
 P = ParamSpec("P")
@@ -40,9 +41,20 @@ class Reading:
         self.session = session
         self.job_id = job_id
         self.name = name  #: None until read
-        self.view = self._empty()
         self._last: StoredCommit | None = None
         self.at_least = at_least  #: the version that it is known to have
+        self._told: JobStatus | None = None
+
+    @cached_property
+    def view(self) -> JobView:
+        """The job as it was read last. Made when it is looked at: of many jobs only the end is waited for."""
+        return self._empty()
+
+    @property
+    def state(self) -> JobState | None:
+        """Where the job stood when the log or the engine last said so; None while neither has."""
+        told, view = self._told, self.view
+        return JobState(told.state) if told is not None and told.version > view.version else view.state
 
     @property
     def last_read(self) -> tuple[int, int, bytes]:
@@ -53,6 +65,17 @@ class Reading:
     def expect(self, version: int) -> None:
         """The engine said that the job has this version: whoever reads now must see it."""
         self.at_least = max(self.at_least, version)
+
+    def told(self, status: JobStatus) -> None:
+        """The engine said where the job stands."""
+        self._told = status
+        self.expect(status.version)
+
+    async def catch_up(self, *, patience: float) -> JobView:
+        """Return the view, read again only if it is known that something came after it. Errors: as `refresh`."""
+        return (
+            self.view if self.view.version >= max(self.at_least, 1) else await self.refresh(patience=patience)
+        )
 
     async def refresh(self, *, patience: float | None = None) -> JobView:
         """Read what is new and return the view.
@@ -141,6 +164,22 @@ class _FollowedView(JobView):
         from .live import show
 
         show(self._session, self, number)
+
+
+def read_after(
+    op: Callable[Concatenate[Reading, P], Coroutine[Any, Any, None]], *, patience: float
+) -> Callable[Concatenate[Reading, P], Coroutine[Any, Any, None]]:
+    """Return an operation on a job after which its view shows what the operation has found out.
+
+    Units:  `patience` is how many seconds reading it outlasts a server that is away.
+    """
+
+    @wraps(op)
+    async def read(reading: Reading, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        await op(reading, *args, **kwargs)
+        await reading.catch_up(patience=patience)
+
+    return read
 
 
 def read_first(op: Callable[P, Coroutine[Any, Any, F]]) -> Callable[P, Coroutine[Any, Any, F]]:

@@ -93,6 +93,8 @@ class Session:
                 RuntimeError on another event loop than the one the connection is on.
         """
         self._leave_others()
+        if self._link is not None:
+            return self._link
         async with self._opening:
             if self._closed:
                 raise ServerUnavailable("this client was closed: make a new Client()")
@@ -152,8 +154,8 @@ class Session:
         from .. import protocol
 
         link = await self.link()
-        answer = await link.ask(
-            self.names.command,
+        answer = await link.ask_about(
+            request.job_id,
             protocol.encode(request),
             timeout=timeout,
             patience=self.patience if patience is None else patience,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: What a message may grow by on its way: the commit around the event, its headers, and the answer that hands the
 #: task to a runner.
 ENVELOPE = 4096
+#: bytes of a submission that travels as it is: there is no large input in it
+_SMALL = 32 * 1024
 
 
 def submit(
@@ -40,7 +42,7 @@ def submit(
     encrypt: bool | None = None,
     **policy: Unpack[PolicyOptions],
 ) -> Coroutine[Any, Any, Reading]:
-    """Submit a job and return it: it is in the log, and its tasks wait for a runner.
+    """Submit a job and return it: it is in the log, and its tasks wait for a runner. Many at once: `submit_many`.
 
     Shape:  one root task, or several that may run side by side. `cluster` says which runners may take them (None: the
             default cluster); for several tasks also a list, one for each. `max_retries` is how many failed attempts of
@@ -80,10 +82,11 @@ def submit(
         now=session.now(),
     )
     sealed = session.sealing.encrypt if encrypt is None else flag("encrypt", encrypt)
-    return _submit(session, command, sealed)
+    return submitted(session, command, sealed)
 
 
-async def _submit(session: Session, command: SubmitJob, sealed: bool) -> Reading:
+async def submitted(session: Session, command: SubmitJob, sealed: bool) -> Reading:
+    """Have a job submitted, and return it. Errors: as `submit`."""
     for spec in command.tasks.specs:
         await require(session, spec.cluster)
     if sealed:
@@ -119,6 +122,10 @@ async def fitted(session: Session, command: SubmitJob, seal: Seal | None = None)
 
     Errors: ArgumentError if it does not even so; as `refer_inputs`.
     """
+    from ..protocol import encode
+
+    if seal is None and len(encode(command)) <= min(_SMALL, await session.max_payload() // 2):
+        return command
     command = await refer_inputs(session, command, seal)
     if seal is not None:
         command = seal.submitted(command)

@@ -12,8 +12,6 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
-from nats.aio.client import Client
-
 from jobledger.core.errors import JobLedgerError, ServerAway
 from jobledger.core.lifecycle import JobState
 from jobledger.projections.job_changes import JobChange
@@ -21,6 +19,7 @@ from jobledger.projections.job_changes import JobChange
 from ..nats.moments import check_position
 from ..nats.stored import StreamMissing
 from ..nats.tail import Tail, last_position, position_before
+from ..nats.wire import Wire
 from ..portal import shared_portal
 from .bookmark import Bookmark
 from .facade import pulled
@@ -184,7 +183,7 @@ class AsyncSubscription:
             self._position = message.position
             await self._note(client)
 
-    async def _note(self, client: Client) -> None:
+    async def _note(self, client: Wire) -> None:
         """Have a named subscription go on from here, if it stops now."""
         if self._bookmark is not None and (self._owed or self._position - self._noted > _NOTE_AFTER):
             await self._bookmark.move(client, self._position)
@@ -194,7 +193,7 @@ class AsyncSubscription:
         link = await self._session.link()
         return await link.work(self._new_tail, patience=math.inf)
 
-    async def _new_tail(self, client: Client) -> Tail:
+    async def _new_tail(self, client: Wire) -> Tail:
         return await Tail.open(client, self._session.names.log_stream, self._subject, after=self._position)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
@@ -212,7 +211,7 @@ class AsyncSubscription:
         if tail is not None:
             await tail.close()
 
-    async def _place(self, since: Since | None, client: Client) -> int:
+    async def _place(self, since: Since | None, client: Wire) -> int:
         """Return the position behind which to begin. Errors: ArgumentError for one beyond the end of the log."""
         stream = self._session.names.log_stream
         if since is None:

@@ -20,8 +20,7 @@ from .reading import Reading
 from .telemetry_arguments import TaskOrNumber
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
-
+    from ..nats.wire import Wire
     from ..telemetry.lines import LogRecords, Wanted
     from ..telemetry.records import Record
     from ..telemetry.spans import Spans
@@ -184,7 +183,7 @@ async def _limit(session: Session, max_age: timedelta | None, max_bytes: int | N
     from ..nats.asking import JetStreamError
     from ..telemetry import store
 
-    async def work(client: Client) -> None:
+    async def work(client: Wire) -> None:
         await store.limit(client, session.names, max_age, max_bytes)
 
     try:
@@ -203,7 +202,7 @@ async def _arrival(session: Session, job_id: str) -> None:
     from ..nats.records import RecordError, decode_record
     from ..nats.stored import last_message
 
-    async def work(client: Client) -> bytes | None:
+    async def work(client: Wire) -> bytes | None:
         return await last_message(client, session.names.log_stream, session.names.log_subject(job_id))
 
     last = await (await session.link()).work(work, patience=session.patience)
@@ -222,7 +221,7 @@ async def stored_of(
     """Return what is stored of a job behind position `after`, page by page."""
     from ..telemetry import store
 
-    async def work(client: Client) -> list[Stored]:
+    async def work(client: Wire) -> list[Stored]:
         return [one async for one in store.read(client, session.names, job_id, after=after)]
 
     link = await session.link()

@@ -12,8 +12,7 @@ from jobledger.core.errors import ArgumentError, JobLedgerError, ServerAway, Ser
 from .gathering import gather
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
-
+    from ..nats.wire import Wire
     from ..views.protocol import JobCount, JobPage, Question, Request, ViewStatus
     from .session import Session
 
@@ -40,7 +39,7 @@ async def ask_view(session: Session, question: Callable[[float], Question], kind
     link = await session.link()
     appears = time.monotonic() + _APPEARANCE
 
-    async def asked(client: Client) -> object:
+    async def asked(client: Wire) -> object:
         try:
             answer = await ask(client, session.names.query, encode(question(_WAIT)))
         except nats.errors.NoRespondersError:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from jobledger.core.errors import ArgumentError
 from jobledger.core.task import Task, TaskClass
-from jobledger.projections.whatif import JobStates, WhatIf, what_if
 
 from . import arguments
 from .arguments import JobOrId
@@ -16,6 +15,8 @@ from .reading import Reading
 from .requests import not_found
 
 if TYPE_CHECKING:
+    from jobledger.projections.whatif import JobStates, WhatIf
+
     from .session import Session
 
 
@@ -47,6 +48,9 @@ async def fold_again(
     ...     print(one.kind.value, "-", one.text)
     no code - task 0 (Greet): no class runs Greet v0.0, only Greet v1.0
     """
+    # Here: who only submits jobs need not load what decides.
+    from jobledger.projections.whatif import JobStates, what_if
+
     job_id = arguments.job_id(job_or_id)
     classes = None if tasks is None else _classes(tasks)
     if saved is not None and not isinstance(saved, JobStates):

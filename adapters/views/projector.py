@@ -1,9 +1,9 @@
 """Moving a view along the log: fold what has arrived, and save what has changed when nothing more is waiting.
 
-There is no timer. While a transaction is under way, on a thread of its own, commits are folded for the next one; so an
-idle view is behind by one transaction, and a busy one is moved by hundreds of commits at a time. Only a view that has to
-catch up first, and is of no use before, waits for thousands of jobs to have changed: by then most of them are settled,
-and are written once.
+While a transaction is under way, on a thread of its own, commits are folded for the next one; so an idle view is behind by
+one transaction. Of a busy log, what comes within a fiftieth of a second comes together, unless somebody waits for the view.
+Only a view that has to catch up first, and is of no use before, waits for thousands of jobs to have changed: by then most
+of them are settled, and are written once.
 
 The view and its position change in one transaction, which fails if the position is not the expected one. So at most one
 projector moves a view, whatever becomes of the others: whoever finds it moved by someone else stands by, and takes over
@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 #: jobs that have changed before they are saved, though there are more commits to come
 _MANY = 10_000
+#: Seconds in which commits gather while nobody waits for the view. By itself, each wakes four threads and is a transaction:
+#: 480 us of processor time in a chain of tasks, instead of 105 (Python 3.11, 700 commits a second).
+_REST = 0.02
 _LOOK = 0.1  # seconds between two looks at a view that someone else moves
 _TAKE_OVER = 3.0  # seconds without a move, though there is something to move it by
 _PAUSE = 0.5  # seconds before a store or a log that does not answer is asked again
@@ -56,6 +59,7 @@ class Projector:
         self._rebuild = threading.Event()
         self._pass: _Pass | None = None
         self._problem = ""
+        progress.on_awaited = self._hurry
         self.moves = True  #: not so while it stands by
 
     def stop(self) -> None:
@@ -72,6 +76,11 @@ class Projector:
     def is_asked_to_rebuild(self) -> bool:
         """Whether it was asked to and has not begun."""
         return self._rebuild.is_set()
+
+    def _hurry(self, hurried: bool) -> None:
+        current = self._pass
+        if current is not None:
+            current.hurry(hurried)
 
     def _interrupt(self) -> None:
         current = self._pass
@@ -167,13 +176,20 @@ class _Pass:
 
     def _resume(self) -> None:
         with self._lock:
-            self._subscription = self._recorder.subscribe(gt=self._folded or None)
+            self._subscription = self._recorder.subscribe(gt=self._folded or None, rest=_REST)
+            self._subscription.hurry(self._progress.is_awaited)
         try:
             self._follow(self._subscription)
         except DataError as error:
             # Positions have no gaps: it is the next one. Its job is found to be damaged with its next commit.
             self._folded += 1
             log.error("position %d cannot be read and is passed over: %s", self._folded, error)
+
+    def hurry(self, hurried: bool) -> None:
+        """Whether somebody waits. May be called from any thread."""
+        with self._lock:
+            if self._subscription is not None:
+                self._subscription.hurry(hurried)
 
     def end(self) -> None:
         """Have `run` return soon. May be called from any thread."""

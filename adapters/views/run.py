@@ -14,7 +14,6 @@ import nats.errors
 import nats.js.errors
 from eventsourcing.persistence import PersistenceError
 from eventsourcing.utils import Environment
-from nats.aio.client import Client
 
 from jobledger.core.errors import DamagedLog, ServerUnavailable
 from jobledger.projections.jobs.row_fold import Step
@@ -30,6 +29,7 @@ from ..nats.names import Names
 from ..nats.records import RecordError, decode_record
 from ..nats.stored import stored_messages
 from ..nats.streams import ensure_log
+from ..nats.wire import Wire
 from ..process import process_id
 from .past import Past
 from .progress import Progress
@@ -101,7 +101,7 @@ async def run_projector(
 
 
 async def _serve(
-    client: Client,
+    client: Wire,
     endpoint: Endpoint,
     names: Names,
     projector_id: str,
@@ -168,7 +168,7 @@ async def log_recorder(endpoint: Endpoint, names: Names) -> AsyncIterator[JetStr
 class JobHistory:
     """The commits of one job, for a thread that may wait for them."""
 
-    def __init__(self, client: Client, names: Names, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, client: Wire, names: Names, loop: asyncio.AbstractEventLoop) -> None:
         self._client = client
         self._names = names
         self._loop = loop

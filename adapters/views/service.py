@@ -7,7 +7,6 @@ import logging
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
@@ -18,6 +17,7 @@ from jobledger.projections.moments import Moment
 from ..nats.asking import jetstream
 from ..nats.moments import check_position
 from ..nats.names import Names
+from ..nats.wire import Wire
 from ..protocol import Refused, Unavailable
 from . import protocol as v
 from .past import BeingMade, Past
@@ -41,7 +41,7 @@ class Service:
 
     def __init__(
         self,
-        client: Client,
+        client: Wire,
         names: Names,
         projector_id: str,
         store: JobStore,

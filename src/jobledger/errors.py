@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .adapters.objects import DamagedObject, ObjectRefused
     from .adapters.runner.cache import CacheError, CacheNotConfigured
+    from .adapters.runner.processes.death import WorkerDied
     from .core.context import TaskCanceled
     from .core.errors import (
         ArgumentError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         JobNotDeletable,
         JobNotRetryable,
         KeyUnavailable,
+        NotAllSubmitted,
         NotFoundError,
         SealBroken,
         ServerUnavailable,
@@ -49,6 +51,7 @@ _HOMES = {
     "JobNotDeletable": "jobledger.core.errors",
     "JobNotRetryable": "jobledger.core.errors",
     "KeyUnavailable": "jobledger.core.errors",
+    "NotAllSubmitted": "jobledger.core.errors",
     "NotFoundError": "jobledger.core.errors",
     "ObjectRefused": "jobledger.adapters.objects",
     "ResultError": "jobledger.core.results",
@@ -56,6 +59,7 @@ _HOMES = {
     "ServerUnavailable": "jobledger.core.errors",
     "ServerUnsuitable": "jobledger.core.errors",
     "TaskCanceled": "jobledger.core.context",
+    "WorkerDied": "jobledger.adapters.runner.processes.death",
 }
 __getattr__ = lazy_names(globals(), _HOMES)
 __all__ = [
@@ -72,6 +76,7 @@ __all__ = [
     "JobNotDeletable",
     "JobNotRetryable",
     "KeyUnavailable",
+    "NotAllSubmitted",
     "NotFoundError",
     "ObjectRefused",
     "ResultError",
@@ -79,6 +84,7 @@ __all__ = [
     "ServerUnavailable",
     "ServerUnsuitable",
     "TaskCanceled",
+    "WorkerDied",
 ]
 
 

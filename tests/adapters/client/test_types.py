@@ -93,7 +93,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 from uuid import UUID
 
-from jobledger import Client, ClusterClient, Concurrency, Job, JobClient, JobState, TaskRunner, TaskState
+from jobledger import Client, ClusterClient, Concurrency, Job, JobClient, JobState, NewJob, TaskRunner, TaskState
 from jobledger.data import Cluster, ClusterEntry, History, JobChange, JobError, JobRow, LogRecord, LogRecords, Outcomes
 from jobledger.audit import AuditReport, Checkpoint, Exported
 from jobledger.data import ExecutionStats, FeedStatus, JobStatus, ProgressIndicator, Reasons, Selection, Spans, SubmissionStatus
@@ -115,6 +115,9 @@ with Client(patience=5) as client:
     )
     assert_type(job, Job)
     assert_type(careful(jobs, Add(1), timeout=30, on_failure="continue"), Job)
+    many = jobs.submit_many(NewJob("adding", Add(n), idempotency_key=str(n), priority=n) for n in range(3))
+    assert_type(many, list[Job])
+    assert_type(jobs.wait_all([*many, job.id], timeout=5), list[Job])
     assert_type(jobs.find(job.id), Job)
     assert_type(jobs.find(job.id, at=datetime.now(UTC)), PastJob)
     assert_type(jobs.replay(job.id), JobReplay)
@@ -231,7 +234,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, assert_type
 
-from jobledger import AsyncClient, AsyncClusterClient, AsyncJob, AsyncJobClient, AsyncTaskRunner, JobState
+from jobledger import AsyncClient, AsyncClusterClient, AsyncJob, AsyncJobClient, AsyncTaskRunner, JobState, NewJob
 from jobledger.audit import AuditReport, Checkpoint, Exported
 from jobledger.data import AsyncSubscription, FeedStatus, Cluster, ClusterEntry, History, JobChange, JobRow, LogRecord, LogRecords
 from jobledger.data import Divergence, JobDiff, JobReplay, Origin, Outcomes, PastJob, Reasons, ReplayStep, Spans, TaskIdentifier, Tasks, ViewStatus
@@ -244,6 +247,8 @@ async def program() -> AsyncJob:
         assert_type(jobs, AsyncJobClient)
         job = await jobs.submit("adding", Add(1), on_failure="continue")
         assert_type(job, AsyncJob)
+        assert_type(await jobs.submit_many([NewJob("adding", Add(1))]), list[AsyncJob])
+        assert_type(await jobs.wait_all([job]), list[AsyncJob])
         assert_type(await jobs.find(job.id), AsyncJob)
         assert_type(await jobs.find(job.id, at=4711), PastJob)
         assert_type((await jobs.replay(job)).current, ReplayStep | None)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from nats.aio.client import Client as NATS
 
 from jobledger.adapters import protocol as p
 from jobledger.adapters.client.viewing import rebuild_views
@@ -16,6 +15,7 @@ from jobledger.adapters.link import Link
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.log import encode_message
 from jobledger.adapters.nats.names import Names
+from jobledger.adapters.nats.wire import Wire
 from jobledger.adapters.portal import shared_portal
 from jobledger.adapters.views import projector as projector_module
 from jobledger.adapters.views import protocol as v
@@ -74,6 +74,16 @@ def position(link: Link) -> int:
     return shared_portal().run(read())
 
 
+def follows(link: Link) -> bool:
+    """Return whether somebody waits for what comes to the log."""
+
+    async def read() -> bool:
+        consumers = await link.nc.jetstream().consumers_info(link.names.log_stream)
+        return any(consumer.num_waiting for consumer in consumers)
+
+    return shared_portal().run(read())
+
+
 def done(link: Link, request: p.CommandRequest) -> p.Done:
     reply = command(link, request)
     assert isinstance(reply, p.Done), reply
@@ -103,6 +113,18 @@ def test_a_row_follows_its_job_from_submission_to_deletion(
     assert (row().state, row().settled, row().error) == (JobState.STARTED, False, None)
     done(link, c.DeleteJob(job_id, "delete-1", force=True))
     assert ask.rows(after=position(link)) == []
+
+
+def test_whoever_asks_does_not_wait_for_what_gathers(
+    link: Link, started: Started, store_url: str, ask: Questions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector_module, "_REST", 3600.0)
+    started(store_url)
+    eventually(lambda: follows(link))
+    jobs = []
+    for _ in range(3):
+        jobs.append(submit(link))
+        assert [row.id for row in ask.rows(after=position(link))] == jobs[::-1]
 
 
 def test_a_projector_goes_on_where_the_one_before_it_ended(
@@ -226,7 +248,7 @@ def test_two_with_views_of_their_own_do_not_disturb_each_other(
 
 
 def write(link: Link, job_id: str, payload: bytes) -> None:
-    async def publish(nc: NATS) -> None:
+    async def publish(nc: Wire) -> None:
         await nc.jetstream().publish(link.names.log_subject(job_id), payload)
 
     shared_portal().run(publish(link.nc))
