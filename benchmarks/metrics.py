@@ -55,7 +55,7 @@ async def surveyed(jobs: LiveJobs) -> tuple[float, float]:
     turns = asyncio.ensure_future(wait_for_turns())
     await asyncio.sleep(0)
     began = time.perf_counter()
-    await survey(jobs, KnownTasks())
+    await survey([jobs], KnownTasks())
     took = time.perf_counter() - began
     longest = max(longest, time.perf_counter() - before)
     done = True

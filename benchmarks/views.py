@@ -19,19 +19,19 @@ import asyncio
 import json
 import os
 import statistics
-import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.histories import nats_server
 from jobledger import Client, JobState, TaskState
 from jobledger.adapters.client.ids import new_id
 from jobledger.adapters.embedded.folder import DataFolder
-from jobledger.adapters.embedded.nats_config import choose_port
-from jobledger.adapters.embedded.nats_process import find_program
 from jobledger.adapters.embedded.projector_process import run_projector_process
 from jobledger.adapters.nats.connection import connect
 from jobledger.adapters.nats.endpoint import Endpoint
@@ -99,7 +99,7 @@ class Writer:
                 settled = isinstance(events[-1], e.JobCompleted | e.JobFailed)
                 commit = Commit(os.urandom(16), previous, at + version, "benchmark", settled, events)
                 payload = encode_message(version, commit)
-                position = await self._log.append(job_id, payload, after=position, timeout=60)
+                position = await self._log.append(job_id, payload, after=position)
                 previous = digest(payload)
                 self.commits += 1
                 self.events += len(events)
@@ -174,24 +174,6 @@ async def caught_up(client: Client, position: int) -> float:
     client._session.seen = position
     await asyncio.to_thread(client.jobs().rows, limit=1)
     return time.perf_counter() - began
-
-
-@contextmanager
-def nats_server(folder: DataFolder) -> Iterator[Endpoint]:
-    port = choose_port(folder)
-    configuration = folder.path / "benchmark.conf"
-    configuration.write_text(
-        f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{folder.path}" }}\nmax_payload: 8MB\n'
-    )
-    log = folder.path / "nats-server.log"
-    process = subprocess.Popen([find_program(), "-c", str(configuration), "-l", str(log)])
-    try:
-        while not log.exists() or "Server is ready" not in log.read_text():
-            time.sleep(0.02)
-        yield Endpoint(f"nats://127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 async def measure(arguments: argparse.Namespace, table: Table, folder: DataFolder) -> None:

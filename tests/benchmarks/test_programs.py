@@ -1,4 +1,4 @@
-"""The benchmarks still run. What they measure is not asserted: that is for a quiet machine and a person."""
+"""The programs for single parts still run. What they measure is not asserted: that is for a quiet machine and a person."""
 
 from __future__ import annotations
 
@@ -7,18 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def test_every_workload_runs(tmp_path: Path) -> None:
-    figures = tmp_path / "figures.json"
-    command = [sys.executable, "benchmarks/run.py", "--tasks", "200", "--repeat", "1", "--json", str(figures)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 0, done.stderr
-    rows = json.loads(figures.read_text())["figures"]
-    assert len(rows) == 7
-    assert all(row["runs"] >= 1 and row["median"] >= 0 for row in rows)
-    assert all(row["workload"] in done.stdout for row in rows)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_figure_of_audits_is_taken(tmp_path: Path) -> None:
