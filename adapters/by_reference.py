@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
-from nats.aio.client import Client
 
 from jobledger.core import ranges
 from jobledger.core.errors import ArgumentError
@@ -14,6 +13,7 @@ from jobledger.core.submission import Submission
 
 from . import objects
 from .nats.names import Names
+from .nats.wire import Wire
 from .objects import LARGEST
 
 INLINE_RESULT = 32 * 1024  # bytes of a result that travel in messages: the engine keeps them in memory
@@ -34,7 +34,7 @@ def check_size(what: str, size: int) -> None:
         )
 
 
-async def data_of(client: Client, names: Names, value: Value) -> bytes:
+async def data_of(client: Wire, names: Names, value: Value) -> bytes:
     """Return the JSON that a value is, or refers to. Errors: as `objects.get`."""
     return await objects.get(client, names, value.object) if value.object else value.data
 

@@ -11,13 +11,13 @@ from difflib import get_close_matches
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from jobledger.core.clusters import DEFAULT_CLUSTER, ClusterState, evolve, initial, is_slug
 from jobledger.core.errors import NotFoundError
 
 from .nats.clusters import StoredChange, read_changes
+from .nats.wire import Wire
 
 if TYPE_CHECKING:
     from .link import Link
@@ -34,7 +34,7 @@ class ClusterDirectory:
         self._histories: dict[str, list[StoredChange]] = {}
         self._states: dict[str, ClusterState] = {}
         self._position = 0
-        self._read: tuple[Client, int] | None = None  #: the connection, and which of its lives it was read in
+        self._read: tuple[Wire, int] | None = None  #: the connection, and which of its lives it was read in
         self._changed = True  #: something was said to have happened since it was read
         self._listening = False
         self._reading = asyncio.Lock()
@@ -99,7 +99,7 @@ class ClusterDirectory:
                 self._changed = True
                 raise
 
-    async def _catch_up(self, client: Client) -> None:
+    async def _catch_up(self, client: Wire) -> None:
         life = self._life()
         if self._read != life:  # it may be another server, or one that has lost what it had
             self._histories, self._states, self._position = {}, {DEFAULT_CLUSTER: initial(DEFAULT_CLUSTER)}, 0
@@ -113,7 +113,7 @@ class ClusterDirectory:
     async def _told(self, message: Msg) -> None:
         self._changed = True
 
-    def _life(self) -> tuple[Client, int]:
+    def _life(self) -> tuple[Wire, int]:
         # While the connection was broken, nothing was heard.
         client = self._link.nc
         return client, client.stats["reconnects"]

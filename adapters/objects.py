@@ -19,7 +19,6 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-from nats.aio.client import Client
 
 from jobledger.core.errors import ArgumentError, JobLedgerError, NotFoundError, ServerAway
 
@@ -29,6 +28,7 @@ from .nats.buckets import make_object_store, object_store
 from .nats.chunks import CHUNK, chunk_size, send_chunks, stored_chunks
 from .nats.names import Names
 from .nats.stored import last_message
+from .nats.wire import Wire
 
 LARGEST = 1024**3  # bytes of an object: all of it passes through the memory of whoever stores or reads it
 _REPLICA_LAG = 2.0  # seconds in which a replica that answers must have what another one has acknowledged
@@ -86,7 +86,7 @@ async def object_name(job_id: str, data: bytes) -> str:
     return f"{job_id}/{digest.hexdigest()}"
 
 
-async def put(client: Client, names: Names, job_id: str, data: bytes) -> str:
+async def put(client: Wire, names: Names, job_id: str, data: bytes) -> str:
     """Store the bytes for a job and return the object's name. Storing the same again costs one round trip.
 
     Errors: ArgumentError for more than 1 GiB, and for nothing; ObjectRefused; ServerAway, ServerUnavailable; StreamSettingsError
@@ -119,7 +119,7 @@ async def put(client: Client, names: Names, job_id: str, data: bytes) -> str:
     return name
 
 
-async def get(client: Client, names: Names, name: str) -> bytes:
+async def get(client: Wire, names: Names, name: str) -> bytes:
     """Return the bytes of an object, whole and as they were stored.
 
     Errors: MissingObject; DamagedObject; ServerAway, ServerUnavailable.
@@ -147,7 +147,7 @@ async def get(client: Client, names: Names, name: str) -> bytes:
     return data
 
 
-async def copy(client: Client, names: Names, name: str, job_id: str) -> str:
+async def copy(client: Wire, names: Names, name: str, job_id: str) -> str:
     """Give a job an object of another one; return its name there. Errors: as `get` and `put`."""
     own = f"{job_id}/{name.rpartition('/')[2]}"
     if await _meta(client, names, own) is not None:
@@ -155,7 +155,7 @@ async def copy(client: Client, names: Names, name: str, job_id: str) -> str:
     return await put(client, names, job_id, await get(client, names, name))
 
 
-async def purge(client: Client, names: Names, job_id: str) -> int:
+async def purge(client: Wire, names: Names, job_id: str) -> int:
     """Delete all objects of a job, for good; return how many there were. May be done again at any time.
 
     Errors: ServerAway, ServerUnavailable; JetStreamError.
@@ -190,7 +190,7 @@ def _not_ready(names: Names, error: Exception) -> ServerAway:
     return ServerAway(f"the object store {names.objects_bucket} is not ready: {error}")
 
 
-async def _store(client: Client, names: Names, name: str, data: bytes) -> None:
+async def _store(client: Wire, names: Names, name: str, data: bytes) -> None:
     job_id, _, digest = name.rpartition("/")
     # Its own even if somebody stores the same bytes in this very moment: two would mix their chunks on one subject.
     nuid = f"{job_id}.{digest}.{uuid4().hex}"
@@ -211,7 +211,7 @@ async def _store(client: Client, names: Names, name: str, data: bytes) -> None:
         await leader.purge(client, _stream(names), [subject])
 
 
-async def _meta(client: Client, names: Names, name: str) -> _Meta | None:
+async def _meta(client: Wire, names: Names, name: str) -> _Meta | None:
     """Return the description of an object, if some replica has it."""
     payload = await last_message(client, _stream(names), _described(names, name))
     return None if payload is None else _decode_meta(payload)

@@ -11,7 +11,6 @@ import asyncio
 import logging
 
 import msgspec
-from nats.aio.client import Client
 
 from jobledger.core.errors import ServerAway
 from jobledger.core.events import Value
@@ -21,6 +20,7 @@ from .nats.asking import NoStream, append
 from .nats.buckets import key_value, make_key_value
 from .nats.names import Names
 from .nats.stored import last_message
+from .nats.wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Success).decode
 
 
-async def remember(client: Client, names: Names, key: bytes, success: Success) -> None:
+async def remember(client: Wire, names: Names, key: bytes, success: Success) -> None:
     """Note that whoever has this reuse key may take this success. Only what the log holds is to be noted.
 
     Errors: ServerAway, ServerUnavailable; JetStreamError, such as for a full server; StreamSettingsError.
@@ -54,19 +54,19 @@ async def remember(client: Client, names: Names, key: bytes, success: Success) -
             raise ServerAway(f"the bucket {names.reuse_bucket} is not ready") from error
 
 
-async def _write(client: Client, names: Names, key: bytes, success: Success) -> None:
+async def _write(client: Wire, names: Names, key: bytes, success: Success) -> None:
     # In this order: an entry that could not be found by its job would outlive it.
     await append(client, _of_job(names, success.job_id, key.hex()), b"")
     await append(client, _entry(names, key.hex()), _encode(success))
 
 
-async def recall(client: Client, names: Names, key: bytes) -> Success | None:
+async def recall(client: Wire, names: Names, key: bytes) -> Success | None:
     """Return the newest success of a reuse key, if there is one. Errors: ServerAway, ServerUnavailable."""
     payload = await last_message(client, key_value(names.reuse_bucket), _entry(names, key.hex()))
     return None if payload is None else _read(payload)
 
 
-async def forget(client: Client, names: Names, job_id: str) -> int:
+async def forget(client: Wire, names: Names, job_id: str) -> int:
     """Have no success of a job reused any more; return how many there were. May be done again at any time.
 
     Errors: ServerAway, ServerUnavailable; JetStreamError.
@@ -81,7 +81,7 @@ async def forget(client: Client, names: Names, job_id: str) -> int:
     return forgotten
 
 
-async def _forget(client: Client, names: Names, job_id: str, key: str) -> bool:
+async def _forget(client: Wire, names: Names, job_id: str, key: str) -> bool:
     stream, entry = key_value(names.reuse_bucket), _entry(names, key)
     newest = await leader.newest(client, stream, entry)
     if newest is None:

@@ -36,9 +36,7 @@ from .layout import (
 from .writing import Spool, whole_file
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
-
-
+    from ..nats.wire import Wire
 _RESOLUTION = timedelta(microseconds=1)
 
 
@@ -73,7 +71,7 @@ class Range(NamedTuple):
 
 
 async def export(
-    client: Client,
+    client: Wire,
     names: Names,
     to: str | os.PathLike[str],
     jobs: Sequence[str],
@@ -180,7 +178,7 @@ _decode_outline = msgspec.msgpack.Decoder(_Outline).decode
 
 
 async def resolve(
-    client: Client, names: Names, start: int | datetime | None, last: int | datetime | None
+    client: Wire, names: Names, start: int | datetime | None, last: int | datetime | None
 ) -> Range:
     """Return the positions that are meant. Errors: ArgumentError for an empty range; StreamMissing; ServerAway."""
     newest = await last_position(client, names.log_stream)
@@ -203,7 +201,7 @@ async def resolve(
 
 
 async def in_range(
-    client: Client, names: Names, chosen: Range, selected: Sequence[str] | None
+    client: Wire, names: Names, chosen: Range, selected: Sequence[str] | None
 ) -> AsyncIterator[StoredMessage]:
     """Yield the commits of the range, in order; all that there are, or ServerAway where a replica lags behind."""
     subject = names.log_subject(selected[0]) if selected and len(selected) == 1 else names.log_subjects

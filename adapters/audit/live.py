@@ -23,13 +23,12 @@ from .payloads import read_payload
 from .vouching import Vouching
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
-
+    from ..nats.wire import Wire
 _BREATH = 64  # commits after which others on the event loop get their turn
 
 
 async def verify_log(
-    client: Client, names: Names, known: PublicKey | None, checkpoint: str | os.PathLike[str] | None
+    client: Wire, names: Names, known: PublicKey | None, checkpoint: str | os.PathLike[str] | None
 ) -> AuditReport:
     """Return what is wrong with the log as it is now. Errors: UnusableInput; StreamMissing; ServerAway."""
     findings = Findings()
@@ -52,7 +51,7 @@ async def verify_log(
 
 
 async def take_checkpoint(
-    client: Client, names: Names, to: str | os.PathLike[str], key: PrivateKey | None
+    client: Wire, names: Names, to: str | os.PathLike[str], key: PrivateKey | None
 ) -> Checkpoint:
     """Write a checkpoint of the log as it is now, if it is sound.
 
@@ -75,7 +74,7 @@ async def take_checkpoint(
     return write_checkpoint(Path(to), names, audit, marks, key)
 
 
-async def _look_at_stream(client: Client, names: Names, findings: Findings) -> tuple[int, bool]:
+async def _look_at_stream(client: Wire, names: Names, findings: Findings) -> tuple[int, bool]:
     """Check the settings of the log. Return its last position, and whether it can be read."""
     try:
         info = await jetstream(client, f"STREAM.INFO.{names.log_stream}", {})
@@ -88,7 +87,7 @@ async def _look_at_stream(client: Client, names: Names, findings: Findings) -> t
     return info["state"]["last_seq"], bool(info["config"].get("allow_direct"))
 
 
-async def _read(client: Client, names: Names, last: int, audit: LogAudit, marks: Marks | None = None) -> None:
+async def _read(client: Wire, names: Names, last: int, audit: LogAudit, marks: Marks | None = None) -> None:
     skip = len(names.log_subject(""))
     async for message in in_range(client, names, Range(1, last), None):
         read = read_payload(message.position, message.subject[skip:], message.payload)

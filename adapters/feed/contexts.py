@@ -7,8 +7,6 @@ import time
 from collections import OrderedDict
 from contextlib import aclosing
 
-from nats.aio.client import Client
-
 from jobledger.core.codec import TOPIC, CodecError, Commit, decode_commit
 from jobledger.core.errors import ServerAway
 from jobledger.projections.feed import JobContext
@@ -16,6 +14,7 @@ from jobledger.projections.feed import JobContext
 from ..nats.names import Names
 from ..nats.records import RecordError, decode_record
 from ..nats.stored import stored_messages
+from ..nats.wire import Wire
 
 #: bytes, about, of the contexts that are kept
 BUDGET = 128 * 1024 * 1024
@@ -41,7 +40,7 @@ def read_commit(payload: bytes) -> tuple[int, Commit]:
 class Contexts:
     """Contexts by job, the least recently used given up first."""
 
-    def __init__(self, client: Client, names: Names, budget: int = BUDGET) -> None:
+    def __init__(self, client: Wire, names: Names, budget: int = BUDGET) -> None:
         self._client = client
         self._names = names
         self._budget = budget

@@ -16,14 +16,14 @@ from os import urandom
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from jobledger.core.errors import JobLedgerError, ServerAway, ServerUnsuitable
 from jobledger.projections.feed import CONTENT_TYPE, FeedMessage
 
+from ..nats.frames import header_block
 from ..nats.inbox import Inbox
 from ..nats.names import Names
+from ..nats.wire import Message, Wire
 
 #: messages of a batch; the server takes up to 1000
 BATCH = 500
@@ -52,7 +52,7 @@ class _Ack(msgspec.Struct):
 
 
 class _Write(msgspec.Struct):
-    answer: asyncio.Future[Msg]
+    answer: asyncio.Future[Message]
     last: int  #: number of its last message
 
 
@@ -62,7 +62,7 @@ _decode_ack = msgspec.json.Decoder(_Ack).decode
 class Outbox:
     """Writes to the feed over one connection. For one publisher."""
 
-    def __init__(self, client: Client, names: Names) -> None:
+    def __init__(self, client: Wire, names: Names) -> None:
         self._client = client
         self._names = names
         self._inbox = Inbox(client)
@@ -136,13 +136,15 @@ class Outbox:
         await self._write(messages[-1], headers, after + len(messages))
 
     async def _write(self, message: FeedMessage, headers: dict[str, str], last: int) -> None:
-        answer = await self._inbox.send(self._subject(message), message.payload, headers=headers)
+        answer = self._inbox.send(
+            self._subject(message), message.payload, timeout=_PATIENCE, headers=header_block(headers)
+        )
         self._under_way.append(_Write(answer, last))
 
     def _subject(self, message: FeedMessage) -> str:
         return f"{self._names.feed_prefix}.{message.subject}"
 
-    async def _answered(self, write: _Write) -> Msg:
+    async def _answered(self, write: _Write) -> Message:
         """Errors: ServerAway when no answer comes, or the connection broke: it is lost then."""
         for _ in range(round(_PATIENCE / _LOOK)):
             done, _ = await asyncio.wait({write.answer}, timeout=_LOOK)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 
-from nats.aio.client import Client
-
 from jobledger.projections.feed import FeedEncoder, FeedMessage, Place, Unsent, told, told_damaged
 
 from ..nats.names import Names
 from ..nats.stored import StoredMessage
 from ..nats.tail import Tail
+from ..nats.wire import Wire
 from .contexts import Contexts, Unreadable, read_commit
 from .outbox import BATCH, BATCH_BYTES, Outbox
 from .stream import Head
@@ -24,7 +23,7 @@ from .stream import Head
 class Publisher:
     """Publishes from where the feed is, until told to stop or until somebody else does."""
 
-    def __init__(self, client: Client, names: Names, contexts: Contexts | None = None) -> None:
+    def __init__(self, client: Wire, names: Names, contexts: Contexts | None = None) -> None:
         self._client = client
         self._names = names
         self._contexts = contexts or Contexts(client, names)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from jobledger.core.errors import ServerUnavailable
@@ -25,6 +24,7 @@ from ..nats.connection import connect_patiently
 from ..nats.endpoint import Endpoint
 from ..nats.names import Names
 from ..nats.streams import StreamSettingsError, ensure_log
+from ..nats.wire import Wire
 from ..process import process_id
 from . import stream
 from .outbox import Overtaken
@@ -81,7 +81,7 @@ class _Service:
 
     def __init__(
         self,
-        client: Client,
+        client: Wire,
         names: Names,
         limits: Limits,
         stopped: asyncio.Future[Any],

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StoreCompression, StreamConfig
 
 from jobledger.core.errors import JobLedgerError, ServerAway
@@ -16,6 +15,7 @@ from jobledger.projections.feed import FeedId
 from ..nats.asking import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, JetStreamError, jetstream
 from ..nats.names import Names
 from ..nats.streams import StreamSettingsError, ensure_beside_log
+from ..nats.wire import Wire
 
 #: Beyond that size the oldest messages are discarded. It is set aside on the server's disk; where that is too much,
 #: the next smaller one is.
@@ -60,7 +60,7 @@ class Holding(NamedTuple):
     config: dict[str, Any]
 
 
-async def ensure(client: Client, names: Names, limits: Limits = AS_IT_IS) -> list[str]:
+async def ensure(client: Wire, names: Names, limits: Limits = AS_IT_IS) -> list[str]:
     """Make the stream if there is none; return how one that exists is limited otherwise than asked, in words.
 
     Errors: StreamSettingsError for one that is set so that the feed cannot be trusted; as `ensure_beside_log`.
@@ -89,7 +89,7 @@ async def ensure(client: Client, names: Names, limits: Limits = AS_IT_IS) -> lis
     return _differences(existing.config, limits)
 
 
-async def limit(client: Client, names: Names, limits: Limits) -> None:
+async def limit(client: Wire, names: Names, limits: Limits) -> None:
     """Set how much is kept. What exceeds it now is discarded now. Errors: as `ensure`; JetStreamError."""
     await ensure(client, names, limits)
     found = await holding(client, names)
@@ -102,7 +102,7 @@ async def limit(client: Client, names: Names, limits: Limits) -> None:
     await jetstream(client, f"STREAM.UPDATE.{names.feed_stream}", config)
 
 
-async def begin_again(client: Client, names: Names) -> bool:
+async def begin_again(client: Wire, names: Names) -> bool:
     """Empty the feed, so that it is published anew from the beginning of the log; return whether there was one.
 
     Errors: as `ensure`; JetStreamError.
@@ -116,7 +116,7 @@ async def begin_again(client: Client, names: Names) -> bool:
     return True
 
 
-async def holding(client: Client, names: Names) -> Holding | None:
+async def holding(client: Wire, names: Names) -> Holding | None:
     """Return what the stream holds; None if there is none. Errors: as `jetstream`."""
     try:
         found = await jetstream(client, f"STREAM.INFO.{names.feed_stream}", {})
@@ -135,7 +135,7 @@ async def holding(client: Client, names: Names) -> Holding | None:
     )
 
 
-async def head(client: Client, names: Names) -> Head:
+async def head(client: Wire, names: Names) -> Head:
     """Return how far the feed is, as its leader has it.
 
     Errors: FeedDamaged; ServerAway, also when the stream is gone; JetStreamError.

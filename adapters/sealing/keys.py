@@ -124,6 +124,11 @@ class Keyring:
             seal = self._kept(job_id, key, await _asked(store, store.fetch(job_id)))
         return seal
 
+    async def secret(self, job_id: str, key: str) -> bytes:
+        """Return the key itself, for a process of this program. Errors: as `seal`."""
+        store = self._store(job_id, key)
+        return await _asked(store, store.fetch(job_id))
+
     def at_hand(self, job_id: str, key: str) -> Seal | None:
         """Return the same without asking anybody, on any thread; None where somebody has to be asked."""
         if not key:

@@ -12,8 +12,6 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from nats.aio.client import Client
-
 from jobledger.core.errors import KeyUnavailable, ServerAway, ServerUnavailable
 
 from ..nats import leader
@@ -21,6 +19,7 @@ from ..nats.asking import MESSAGE_NOT_FOUND, JetStreamError, NoStream, Supersede
 from ..nats.buckets import kept, key_value
 from ..nats.names import Names
 from ..nats.streams import ensure_beside_log
+from ..nats.wire import Wire
 from .cipher import KEY
 from .keys import NATS, erased, no_key
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from ..link import Link
 
 #: what is done with the connection, and done again if the server was away
-Work: TypeAlias = Callable[[Client, Names], Awaitable[bytes | None]]
+Work: TypeAlias = Callable[[Wire, Names], Awaitable[bytes | None]]
 
 _DESTROYED = b""  #: what is kept in place of a key
 _NO_SUCH_SEQUENCE = 10043
@@ -84,7 +83,7 @@ def _there(job_id: str, key: bytes | None) -> bytes:
     return key
 
 
-async def create(client: Client, names: Names, job_id: str) -> bytes:
+async def create(client: Wire, names: Names, job_id: str) -> bytes:
     """Return the key of a job, a new one unless there is one; b"" if it was destroyed.
 
     Errors: JetStreamError, such as for a full server; as `asking.ask`.
@@ -103,14 +102,14 @@ async def create(client: Client, names: Names, job_id: str) -> bytes:
             continue
 
 
-async def fetch(client: Client, names: Names, job_id: str) -> bytes | None:
+async def fetch(client: Wire, names: Names, job_id: str) -> bytes | None:
     """Return the key of a job; b"" if it was destroyed, None if there is none. Errors: as `asking.ask`."""
     # Of the leader: a replica that lags behind may have a key that is destroyed.
     found = await leader.newest(client, _stream(names), _subject(names, job_id))
     return None if found is None else found.payload
 
 
-async def destroy(client: Client, names: Names, job_id: str) -> bytes | None:
+async def destroy(client: Wire, names: Names, job_id: str) -> bytes | None:
     """Erase the key of a job, and say in its place that there was one. May be done again at any time.
 
     Errors: JetStreamError; as `asking.ask`.
@@ -130,7 +129,7 @@ async def destroy(client: Client, names: Names, job_id: str) -> bytes | None:
             continue
 
 
-async def _erase(client: Client, names: Names, position: int) -> None:
+async def _erase(client: Wire, names: Names, position: int) -> None:
     try:
         await jetstream(client, f"STREAM.MSG.DELETE.{_stream(names)}", {"seq": position, "no_erase": False})
     except JetStreamError as error:
@@ -138,7 +137,7 @@ async def _erase(client: Client, names: Names, position: int) -> None:
             raise
 
 
-async def _make_bucket(client: Client, names: Names) -> None:
+async def _make_bucket(client: Wire, names: Names) -> None:
     settings = kept(_stream(names), [f"$KV.{names.keys_bucket}.>"])
     settings.max_msgs_per_subject = 1
     # Keys are read from the leader: no copy of one in a replica's answer, and one right to grant, or not to.

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, Header, RetentionPolicy, StorageType, StoreCompression, StreamConfig
 
 from jobledger.core.errors import ServerAway, ServerUnavailable
@@ -19,6 +18,7 @@ from ..nats.asking import STREAM_NOT_FOUND, JetStreamError, ask, jetstream
 from ..nats.names import Names
 from ..nats.stored import StreamMissing, stored_messages
 from ..nats.streams import StreamSettingsError, ensure_beside_log
+from ..nats.wire import Wire
 from .records import Batch, Record, decode_batch
 
 #: What is older, or beyond that size, is forgotten, the oldest first. The size is set aside on the server's disk, so it
@@ -38,7 +38,7 @@ class Stored(NamedTuple):
     records: list[Record]
 
 
-async def publish(client: Client, names: Names, job_id: str, payload: bytes, identity: str) -> None:
+async def publish(client: Wire, names: Names, job_id: str, payload: bytes, identity: str) -> None:
     """Store a batch of a job in the stream, which is there (see `ensure`).
 
     Where it is not, whoever follows the lines of the job would take the batch for delivered, and nobody would say so.
@@ -56,7 +56,7 @@ async def publish(client: Client, names: Names, job_id: str, payload: bytes, ide
         raise ServerUnavailable(f"the stream {names.telemetry_stream} refused: {error.get('description')}")
 
 
-async def ensure(client: Client, names: Names) -> None:
+async def ensure(client: Wire, names: Names) -> None:
     """Make the stream if there is none. One that exists stays as it is: its limits are its owner's choice.
 
     Errors: as `ensure_beside_log`.
@@ -73,7 +73,7 @@ async def ensure(client: Client, names: Names) -> None:
                 raise
 
 
-async def limit(client: Client, names: Names, max_age: timedelta | None, max_bytes: int | None) -> None:
+async def limit(client: Wire, names: Names, max_age: timedelta | None, max_bytes: int | None) -> None:
     """Set how long, and how much in all, is kept; None leaves that as it is. What exceeds it now is forgotten now.
 
     Errors: JetStreamError when the server refuses; as `ensure`.
@@ -88,12 +88,12 @@ async def limit(client: Client, names: Names, max_age: timedelta | None, max_byt
     await jetstream(client, f"STREAM.UPDATE.{names.telemetry_stream}", config)
 
 
-async def purge(client: Client, names: Names, job_id: str) -> None:
+async def purge(client: Wire, names: Names, job_id: str) -> None:
     """Forget all lines and spans of a job. Errors: as `leader.purge`."""
     await leader.purge(client, names.telemetry_stream, [names.telemetry_subject(job_id)])
 
 
-async def read(client: Client, names: Names, job_id: str, *, after: int = 0) -> AsyncGenerator[Stored, None]:
+async def read(client: Wire, names: Names, job_id: str, *, after: int = 0) -> AsyncGenerator[Stored, None]:
     """Yield the batches of a job behind position `after`, in the order in which they were stored.
 
     Errors: ServerAway when the server does not answer.
@@ -110,7 +110,7 @@ async def read(client: Client, names: Names, job_id: str, *, after: int = 0) -> 
             raise ServerAway(str(error)) from error
 
 
-async def _config(client: Client, names: Names) -> dict[str, Any] | None:
+async def _config(client: Wire, names: Names) -> dict[str, Any] | None:
     """Return how the stream is set; None if there is none. Errors: as `jetstream`."""
     try:
         found = await jetstream(client, f"STREAM.INFO.{names.telemetry_stream}", {})

@@ -58,8 +58,12 @@ class Telemetry:
 
     def keep(self, job_id: str, parent: SpanRef, record: Record) -> None:
         """Have this record stored with its job, of which `parent` is the span its attempts are children of."""
+        self.keep_encoded(job_id, parent, encode_record(record))
+
+    def keep_encoded(self, job_id: str, parent: SpanRef, record: bytes) -> None:
+        """Do the same with a record that was encoded already."""
         loop = self._loop
-        if loop is not None and self._buffer.add(job_id, parent, encode_record(record)):
+        if loop is not None and self._buffer.add(job_id, parent, record):
             with contextlib.suppress(RuntimeError):  # the loop was closed: the process is ending
                 loop.call_soon_threadsafe(self._news.set)
 

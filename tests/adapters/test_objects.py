@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import nats.errors
 import pytest
-from nats.aio.client import Client
 
 from jobledger.adapters import objects
 from jobledger.adapters.nats import leader
@@ -20,6 +19,7 @@ from jobledger.adapters.nats.connection import connect
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.nats.streams import StreamSettingsError, ensure_log
+from jobledger.adapters.nats.wire import Wire
 from jobledger.core.errors import ArgumentError, ServerAway, ServerUnavailable
 from support.servers import NatsCluster, NatsServer
 from support.waiting import eventually_async
@@ -28,7 +28,7 @@ JOB, OTHER = str(uuid4()), str(uuid4())
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Client]:
+async def connected(url: str) -> AsyncIterator[Wire]:
     client = await connect(Endpoint(url), name="test")
     try:
         yield client
@@ -37,10 +37,10 @@ async def connected(url: str) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def run(plain_nats_server: NatsServer) -> Callable[[Callable[[Client], Awaitable[None]]], None]:
+def run(plain_nats_server: NatsServer) -> Callable[[Callable[[Wire], Awaitable[None]]], None]:
     """Run a scenario with a connection to the plain server."""
 
-    def run(scenario: Callable[[Client], Awaitable[None]]) -> None:
+    def run(scenario: Callable[[Wire], Awaitable[None]]) -> None:
         async def whole() -> None:
             async with connected(plain_nats_server.url) as client:
                 await scenario(client)
@@ -50,10 +50,10 @@ def run(plain_nats_server: NatsServer) -> Callable[[Callable[[Client], Awaitable
     return run
 
 
-Run = Callable[[Callable[[Client], Awaitable[None]]], None]
+Run = Callable[[Callable[[Wire], Awaitable[None]]], None]
 
 
-async def subjects(client: Client, names: Names) -> list[str]:
+async def subjects(client: Wire, names: Names) -> list[str]:
     return await leader.subjects_in(client, f"OBJ_{names.objects_bucket}", ">")
 
 
@@ -61,7 +61,7 @@ async def subjects(client: Client, names: Names) -> list[str]:
 def test_what_was_stored_is_read_back(run: Run, names: Names, size: int) -> None:
     data = os.urandom(size)
 
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         name = await objects.put(client, names, JOB, data)
         assert name == f"{JOB}/{hashlib.sha256(data).hexdigest()}"
         assert await objects.get(client, names, name) == data
@@ -72,7 +72,7 @@ def test_what_was_stored_is_read_back(run: Run, names: Names, size: int) -> None
 def test_the_same_bytes_are_stored_once_per_job(run: Run, names: Names) -> None:
     data = os.urandom(300_000)
 
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         first = await objects.put(client, names, JOB, data)
         stored = await subjects(client, names)
         sent = client.stats["out_bytes"]
@@ -89,7 +89,7 @@ def test_the_same_bytes_are_stored_once_per_job(run: Run, names: Names) -> None:
 def test_the_same_bytes_stored_twice_at_once_are_whole_and_there_once(run: Run, names: Names) -> None:
     data = os.urandom(3_000_000)
 
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         await objects.put(client, names, OTHER, b"the bucket is there")
         before = len(await subjects(client, names))
         found = await asyncio.gather(*(objects.put(client, names, JOB, data) for _ in range(4)))
@@ -101,7 +101,7 @@ def test_the_same_bytes_stored_twice_at_once_are_whole_and_there_once(run: Run, 
 
 
 def test_several_who_store_first_make_one_bucket(run: Run, names: Names) -> None:
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         stored = await asyncio.gather(*(objects.put(client, names, JOB, bytes([n])) for n in range(8)))
         assert [await objects.get(client, names, name) for name in stored] == [bytes([n]) for n in range(8)]
 
@@ -111,7 +111,7 @@ def test_several_who_store_first_make_one_bucket(run: Run, names: Names) -> None
 def test_other_clients_of_the_object_store_read_it(run: Run, names: Names) -> None:
     data = os.urandom(300_000)
 
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         name = await objects.put(client, names, JOB, data)
         bucket = await client.jetstream().object_store(names.objects_bucket)
         assert (await bucket.get(name)).data == data
@@ -121,7 +121,7 @@ def test_other_clients_of_the_object_store_read_it(run: Run, names: Names) -> No
 
 
 def test_what_is_not_there(run: Run, names: Names) -> None:
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         absent = f"{JOB}/{'0' * 64}"
         with pytest.raises(
             objects.MissingObject, match=f"{absent}.*job {JOB} was deleted.*Submit the job again"
@@ -135,7 +135,7 @@ def test_what_is_not_there(run: Run, names: Names) -> None:
 
 
 def test_a_deleted_job_leaves_nothing(run: Run, names: Names) -> None:
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         assert await objects.purge(client, names, JOB) == 0  # no bucket
         mine = [await objects.put(client, names, JOB, os.urandom(200_000)) for _ in range(3)]
         theirs = await objects.put(client, names, OTHER, b"theirs")
@@ -156,7 +156,7 @@ def test_a_deleted_job_leaves_nothing(run: Run, names: Names) -> None:
 def test_a_copy_outlives_the_original(run: Run, names: Names) -> None:
     data = os.urandom(200_000)
 
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         original = await objects.put(client, names, JOB, data)
         copied = await objects.copy(client, names, original, OTHER)
         await objects.purge(client, names, JOB)
@@ -170,7 +170,7 @@ def test_a_copy_outlives_the_original(run: Run, names: Names) -> None:
 
 
 def test_lost_parts_are_told(run: Run, names: Names) -> None:
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         name = await objects.put(client, names, JOB, os.urandom(400_000))
         (chunks,) = [subject for subject in await subjects(client, names) if ".C." in subject]
         stream = f"OBJ_{names.objects_bucket}"
@@ -189,7 +189,7 @@ def test_lost_parts_are_told(run: Run, names: Names) -> None:
 
 @pytest.mark.parametrize("data", [b"", memoryview(b"x" * 16)[:0]])
 def test_nothing_cannot_be_stored(run: Run, names: Names, data: bytes) -> None:
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         with pytest.raises(ArgumentError, match=r"0 bytes cannot be stored: it has 1 to 1,073,741,824 bytes"):
             await objects.put(client, names, JOB, data)
 
@@ -197,7 +197,7 @@ def test_nothing_cannot_be_stored(run: Run, names: Names, data: bytes) -> None:
 
 
 def test_a_full_bucket_says_so_and_keeps_no_parts(run: Run, names: Names) -> None:
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         await objects.put(client, names, JOB, b"x")
         js = client.jetstream()
         settings = (await js.stream_info(f"OBJ_{names.objects_bucket}")).config
@@ -210,7 +210,7 @@ def test_a_full_bucket_says_so_and_keeps_no_parts(run: Run, names: Names) -> Non
 
 
 def test_a_bucket_that_forgets_is_not_used(run: Run, names: Names) -> None:
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         stream = f"OBJ_{names.objects_bucket}"
         # Not one of ours: it does not even take the subjects.
         await client.jetstream().add_stream(name=stream, subjects=[f"{names.prefix}.elsewhere"], max_age=60)

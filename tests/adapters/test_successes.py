@@ -8,26 +8,26 @@ import hashlib
 from collections.abc import Awaitable, Callable
 
 import pytest
-from nats.aio.client import Client
 
 from jobledger.adapters.nats import leader
 from jobledger.adapters.nats.connection import connect
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.names import Names
+from jobledger.adapters.nats.wire import Wire
 from jobledger.adapters.successes import Success, forget, recall, remember
 from jobledger.core.errors import ServerAway
 from jobledger.core.events import Value
 from support.servers import NatsServer
 
 ONE, TWO, THREE = (hashlib.sha256(bytes([n])).digest() for n in range(3))
-Run = Callable[[Callable[[Client], Awaitable[None]]], None]
+Run = Callable[[Callable[[Wire], Awaitable[None]]], None]
 
 
 @pytest.fixture
 def run(nats_server: NatsServer) -> Run:
     """Run a scenario with a connection to the server."""
 
-    def run(scenario: Callable[[Client], Awaitable[None]]) -> None:
+    def run(scenario: Callable[[Wire], Awaitable[None]]) -> None:
         async def whole() -> None:
             client = await connect(Endpoint(nats_server.url), name="test")
             try:
@@ -41,7 +41,7 @@ def run(nats_server: NatsServer) -> Run:
 
 
 def test_a_success_is_found_by_its_key(run: Run, names: Names) -> None:
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         assert await recall(client, names, ONE) is None  # no bucket
         small, large = Success("job", 3, Value(b"[1]")), Success("job", 4, Value(object="job/ff", size=9))
         await remember(client, names, ONE, small)
@@ -54,7 +54,7 @@ def test_a_success_is_found_by_its_key(run: Run, names: Names) -> None:
 
 
 def test_the_newest_success_counts(run: Run, names: Names) -> None:
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         await remember(client, names, ONE, Success("a", 1))
         await remember(client, names, ONE, Success("b", 2))
         assert await recall(client, names, ONE) == Success("b", 2)
@@ -65,7 +65,7 @@ def test_the_newest_success_counts(run: Run, names: Names) -> None:
 
 
 def test_nothing_of_a_deleted_job_is_reused(run: Run, names: Names) -> None:
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         assert await forget(client, names, "a") == 0  # no bucket
         await remember(client, names, ONE, Success("a", 1))
         await remember(client, names, TWO, Success("a", 2))
@@ -85,7 +85,7 @@ def test_nothing_of_a_deleted_job_is_reused(run: Run, names: Names) -> None:
 def test_many_successes_of_one_job(run: Run, names: Names) -> None:
     keys = [hashlib.sha256(str(n).encode()).digest() for n in range(200)]
 
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         await asyncio.gather(*(remember(client, names, key, Success("a", n)) for n, key in enumerate(keys)))
         assert await recall(client, names, keys[150]) == Success("a", 150)
         assert await forget(client, names, "a") == 200
@@ -95,7 +95,7 @@ def test_many_successes_of_one_job(run: Run, names: Names) -> None:
 
 
 def test_an_entry_that_cannot_be_read_counts_as_none(run: Run, names: Names) -> None:
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Wire) -> None:
         await remember(client, names, ONE, Success("a", 1))
         bucket = await client.jetstream().key_value(names.reuse_bucket)
         await bucket.put(f"key.{ONE.hex()}", b"\xc1")

@@ -58,6 +58,8 @@ def test_a_service_of_its_own_needs_the_address_of_a_server(
         (["projector", "--store", "mysql://x"], ["mysql://", "sqlite:///"]),
         (["engine", "--lease", "long"], ["--lease", "'long'"]),
         (["engine", "--namespace", "a b"], ["--namespace", "'a b'"]),
+        (["engine", "--partitions", "0"], ["--partitions", "1"]),
+        (["engine", "--replicas", "7"], ["--replicas", "5"]),
         (["engine", "--url", "http://x"], ["http://x", "nats://"]),
         (["engine", "--folder", "x"], ["--url"]),
     ],
@@ -69,6 +71,15 @@ def test_what_makes_no_sense_for_a_service_is_a_usage_error(
     assert (said.code, said.out) == (2, "")
     for text in told:
         assert text in said.err
+
+
+def test_an_engine_that_wants_another_number_of_partitions_ends_and_says_why(
+    cli: CommandLine, served: Served
+) -> None:
+    said = cli("engine", "--partitions", "3", *served.options)
+    assert said.code == 1
+    assert "divides its jobs into 1 partitions, not into 3" in said.err
+    assert "Start the engine without the option" in said.err
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from nats.aio.client import Client as NatsClient
 
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.names import Names
+from jobledger.adapters.nats.wire import Wire
 from jobledger.adapters.portal import shared_portal
 from jobledger.adapters.telemetry import store
 from jobledger.adapters.telemetry.records import Batch, Line, Record, encode_batch, encode_record
@@ -41,7 +41,7 @@ class Stream:
         return shared_portal().run(awaiting(), timeout=30)
 
     def read(self, job_id: str, after: int = 0) -> list[store.Stored]:
-        async def reading(client: NatsClient) -> list[store.Stored]:
+        async def reading(client: Wire) -> list[store.Stored]:
             return [one async for one in store.read(client, self.names, job_id, after=after)]
 
         return self.run(self.link.work(reading, patience=20.0))
