@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 from jobledger.adapters.nats.names import Names
 from support.node import Node, node_in
 from support.servers import NatsServer
+
+# A shell that starts tests in the background has them ignore Ctrl-C: those about it need Python's own handler.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count(1)
 

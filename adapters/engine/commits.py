@@ -84,9 +84,8 @@ class Committer:
     def write(self) -> None:
         """Write what has gathered, as far as nothing of the same job is on its way. To be called as a turn ends."""
         due, self._due = self._due, []
-        if (
-            not self._owned()
-        ):  # what was decided before this process was suspended might still fit, and be accepted
+        if not self._owned():
+            # What was decided before this process was suspended might still fit, and be accepted.
             for live in due:
                 self.abandon(live, "the lease on its partition has run out")
             return
@@ -120,10 +119,8 @@ class Committer:
             commit = self._next(due[taken])
             taken += 1
             size += len(commit.payload)
-            if (
-                len(commit.payload) > TARGET_BYTES
-            ):  # perhaps too large for the server, which is to concern no other
-                self._put(commit)
+            if len(commit.payload) > TARGET_BYTES:
+                self._put(commit)  # perhaps too large for the server, which is to concern no other
             else:
                 commits.append(commit)
         del due[:taken]
@@ -133,8 +130,8 @@ class Committer:
         def appended(outcome: int | AppendConflict | AppendFailed) -> None:
             self._batches -= 1
             for place, commit in enumerate(commits):
-                if isinstance(outcome, AppendConflict):  # of one of them: each is to find out for itself
-                    self._put(commit)
+                if isinstance(outcome, AppendConflict) and self._owned():
+                    self._put(commit)  # it is one of them: each is to find out for itself
                 else:
                     self._appended(commit, outcome + place if isinstance(outcome, int) else outcome)
 

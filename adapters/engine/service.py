@@ -18,6 +18,7 @@ from ..sealing.keys import KeyStore
 from .answers import LEAVING, Answer, answer_to
 from .commands import Commands
 from .exchange import Exchanges
+from .heartbeats import SignsOfLife
 from .ledger import Background, Ledger
 from .recovery import Checkpoint
 
@@ -62,6 +63,7 @@ class Engine:
         self._requests = Background()
         self._commands = Commands(self._ledger, names.partition, self._requests, room=room)
         self._exchanges = Exchanges(self._ledger, room=room)
+        self._signs = SignsOfLife(self._ledger)
         self._bounces = client.new_inbox()
         self._recent: OrderedDict[str, list[p.ClaimedJob]] = OrderedDict()  #: answers that may yet bounce
         self._handed_out = 0
@@ -77,12 +79,12 @@ class Engine:
         for subject, accept in (
             (self._names.command, self._accepts(self._commands.handle)),
             (self._names.exchanges, self._accepts(self._exchanges.handle)),
-            (self._names.heartbeats, self._accepts(self._exchanges.heartbeat)),
+            (self._names.heartbeats, self._accepts(self._signs.heartbeat)),
         ):
             # No queue group: one that is suspended would take half of the requests with it. It is silent when it goes on.
             self._subscriptions.append(await self._client.listen(subject, accept))
         self._subscriptions.append(await self._client.listen(f"{self._bounces}.*", self._bounced))
-        self._background.run(self._exchanges.expire_leases())
+        self._background.run(self._signs.expire_leases())
         self._meter.serves(self._ledger)
         await self._client.flush()
 

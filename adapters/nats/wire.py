@@ -5,7 +5,7 @@ another to a task that writes: four turns of the event loop for a question and i
 the socket to its callback within one call, and whatever one turn sends leaves in one write.
 
 Everything else stays nats-py's: login, TLS, reconnecting, subscribing again, pings, errors, and every subscription
-made with `subscribe`. What is touched of its private parts (`_read_loop`, `_pending`, `_remove_sub`) is pinned by
+made with `subscribe`. What is touched of its private parts (`_read_loop`, `_pending`, `_remove_sub`, `_sid`) is pinned by
 `tests/adapters/nats/test_wire.py`.
 """
 

@@ -55,9 +55,8 @@ class Alarm:
         self._timer, self._timer_at = self._loop.call_at(when, self._due), when
 
     def _due(self) -> None:
-        self._timer = (
-            None  # uvloop rings up to a millisecond early: by its time alone it would still seem to come
-        )
+        # uvloop rings up to a millisecond early: by its time alone it would still seem to come.
+        self._timer = None
         self.ring()
 
     def close(self) -> None:

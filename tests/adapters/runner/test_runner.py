@@ -206,6 +206,7 @@ def test_tasks_share_the_context_of_their_runner(
     bench: Workbench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job_id = bench.submit(UsesContext(), UsesContext())
+    Shared.made = 0
     bench.runner(UsesContext, context=Shared).run_all()
     first, second = UsesContext.seen
     assert first == second
