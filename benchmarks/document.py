@@ -136,7 +136,9 @@ def durability(report: Report) -> str:
     systems: dict[str, dict[str, str]] = report.about.get("systems", {})
     if not systems:
         return "Not measured yet.\n"
-    rows = ((name, one["versions"], one["durability"], one["settings"]) for name, one in systems.items())
+    rows = (
+        (name, one.get("versions", ""), one["durability"], one["settings"]) for name, one in systems.items()
+    )
     return _table(("system", "versions", "what is durable", "settings"), rows)
 
 

@@ -22,7 +22,12 @@ _WEIGHT = 0.1
 
 
 class Pace:
-    """The moving average of how long tasks take, and what follows from it. Without a measurement: one at a time."""
+    """The moving average of how long tasks take, and what follows from it. Without a measurement: one at a time.
+
+    It is a mean of ratios, not of seconds: the one task that submits 10,000 short ones takes as long as 500 of them, and by a
+    mean of seconds the runner would ask for few of them then, and need four exchanges to find out (10,000 tasks: 92 k/s, not
+    103). One that takes longer than all there should be at hand counts by its seconds: others like it may follow.
+    """
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -36,7 +41,11 @@ class Pace:
         if self._seconds is None:
             self._seconds = mean
         else:
-            self._seconds += (mean - self._seconds) * (1 - (1 - _WEIGHT) ** tasks)
+            weight = 1 - (1 - _WEIGHT) ** tasks
+            if mean > AT_HAND:
+                self._seconds += (mean - self._seconds) * weight
+            else:
+                self._seconds *= (mean / self._seconds) ** weight
         self.per_worker = max(1, min(MOST_AT_HAND // self._workers, int(AT_HAND / self._seconds)))
 
     @property

@@ -13,7 +13,7 @@ from jobledger.core import events as e
 from jobledger.core import ranges
 from jobledger.core.codec import CodecError, decode_commit
 from jobledger.core.errors import DamagedLog
-from jobledger.core.job import Job, evolve
+from jobledger.core.job import Job, evolve_all
 from jobledger.core.lifecycle import JobState, LifecycleError
 
 from ..progress import ProgressIndicator, percent
@@ -85,8 +85,8 @@ class RowFold:
                 raise ValueError(f"it is version {step.version} where {self.version + 1} is expected")
             commit = decode_commit(step.state)
             at = commit.at
+            evolve_all(job, commit.events, at)
             for event in commit.events:
-                evolve(job, event, at)
                 note = _NOTES.get(event.__class__)
                 if note is not None:
                     note(self, event)
@@ -225,7 +225,7 @@ class _Sums:
             del self._sums[progress.label]
 
 
-# -- what is noted of each event, after `evolve` accepted it ----------------------------------------------------
+# -- what is noted of each event, once its commit was accepted: of the events alone ---------------------------
 
 
 def _ran(fold: RowFold, event: Any) -> None:
