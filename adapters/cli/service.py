@@ -27,14 +27,18 @@ def serve(what: str, place: str, run: Serve) -> int:
     from ..loops import run as run_loop
 
     async def main() -> None:
-        stop = asyncio.Event()
-        for sign in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        stop, loop, signs = asyncio.Event(), asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
+        for sign in signs:
+            loop.add_signal_handler(sign, stop.set)
 
         def ready() -> None:
             output.say(f"jobledger {what}: serving {place}, Ctrl-C stops it")
 
-        await run(stop, ready)
+        try:
+            await run(stop, ready)
+        finally:
+            for sign in signs:  # uvloop does not do it as it is closed, and Ctrl-C would then do nothing
+                loop.remove_signal_handler(sign)
 
     log_to_stderr()
     collector.relax()
