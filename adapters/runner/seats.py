@@ -123,12 +123,8 @@ class Seats(Workers):
                 worker.assignment = assignment
                 if self._free:
                     self._have_a_taker()
-                assignment.began = time.monotonic()
-                self._work(assignment, user_code)
-                if user_code.left_behind:
+                if not self._attempt(worker, assignment):
                     return
-                worker.assignment = None
-                self._ended(assignment)
         except TaskCanceled:
             if not user_code.left_behind:  # what is raised from outside came late
                 raise

@@ -135,14 +135,20 @@ class Workers(Crew):
         try:
             while (assignment := todo.take()) is not None:
                 worker.assignment = assignment
-                assignment.began = time.monotonic()
-                self._work(assignment, user_code)
-                if user_code.left_behind:
+                if not self._attempt(worker, assignment):
                     return
-                worker.assignment = None
-                self._ended(assignment)
         except TaskCanceled:
             if not user_code.left_behind:  # what is raised from outside came late
                 raise
         finally:
             user_code.close()
+
+    def _attempt(self, worker: Worker, assignment: Assignment) -> bool:
+        """Run it; return whether this thread is still wanted, and was not left behind in it."""
+        assignment.began = time.monotonic()
+        self._work(assignment, worker.user_code)
+        if worker.user_code.left_behind:
+            return False
+        worker.assignment = None
+        self._ended(assignment)
+        return True
