@@ -47,6 +47,7 @@ class ServerRecord:
     started_at: str  #: ISO 8601, UTC
     version: str  #: of jobledger
     server_version: str  #: of nats-server
+    pid_namespace: str = ""  #: where the process ids are valid, see `processes.pid_namespace`
 
     @property
     def url(self) -> str:

@@ -26,6 +26,13 @@ def command_of(pid: int) -> str | None:
     return os.fsdecode(shown.stdout).strip() or None
 
 
+def pid_namespace() -> str:
+    """Return a name for the set of processes among which an id means the same one: a container has its own."""
+    with contextlib.suppress(OSError):
+        return os.readlink(_PROC / "self" / "ns" / "pid")
+    return ""
+
+
 def find_process(is_it: Callable[[str], bool]) -> int | None:
     """Return the id of a living process whose command line `is_it`."""
     return next((pid for pid, command in _processes() if is_it(command)), None)

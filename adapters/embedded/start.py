@@ -23,7 +23,7 @@ from ..nats.endpoint import Endpoint
 from .folder import DataFolder, ServerRecord
 from .locks import is_locked
 from .probe import CLIENT, server_version
-from .processes import command_of, end_process
+from .processes import command_of, end_process, pid_namespace
 
 _MODULE = "jobledger.adapters.embedded.supervisor"
 DEFAULT_IDLE = 600.0  # seconds without a client after which the server ends by itself
@@ -113,11 +113,19 @@ def stop_server(folder: str | PathLike[str] | None = None) -> bool:
 def _attach(home: DataFolder) -> Endpoint | None:
     """Return the endpoint of the folder's server if it answers and its supervisor lives."""
     record, credentials = home.record(), home.credentials()
-    if record is None or credentials is None or not is_locked(home.lock):
+    if record is None or credentials is None or not is_locked(home.lock) or _is_of_a_dead(record):
         return None
     if server_version(record.port, credentials) is None:
         return None
     return Endpoint(record.url, user=CLIENT, password=credentials.client)
+
+
+def _is_of_a_dead(record: ServerRecord) -> bool:
+    """Return whether the supervisor that wrote the record is known to be gone.
+
+    The lock alone does not tell: a child that a killed supervisor had just begun holds it until it is another program.
+    """
+    return record.pid_namespace == pid_namespace() and command_of(record.supervisor_pid) is None
 
 
 def _start(home: DataFolder, idle: float, until: float) -> None:

@@ -30,6 +30,7 @@ from .locks import FileLock
 from .nats_config import ENGINE, SYSTEM, choose_port, is_free
 from .nats_process import NatsServer
 from .probe import HOST
+from .processes import pid_namespace
 from .projector_process import run_projector_process
 from .usage import Usage
 
@@ -275,6 +276,7 @@ class Supervision:
             started_at=self._started_at,
             version=installed_version(),
             server_version=self._server.version,
+            pid_namespace=pid_namespace(),
         )
 
     def _endpoint(self, user: str, password: str) -> Endpoint:

@@ -195,6 +195,20 @@ def test_a_lock_held_by_a_process_of_another_kind_is_reported(home: Home) -> Non
         lock.release()
 
 
+def test_a_lock_that_a_dead_supervisor_left_to_a_child_is_no_supervisor(home: Home) -> None:
+    ensure_server(home.path)
+    (dead,) = home.supervisors()
+    home.kill([dead])
+    heir = FileLock(home.data.lock)
+    assert heir.acquire(patience=5.0)
+    with pytest.raises(ServerUnavailable, match="does not answer after"):
+        ensure_server(home.path, deadline=0.2)
+    heir.release()
+    ensure_server(home.path)
+    assert [pid for pid in home.supervisors() if pid != dead] == home.supervisors()
+    assert (len(home.supervisors()), len(home.servers())) == (1, 1)
+
+
 def test_a_store_in_use_is_never_served_twice(home: Home) -> None:
     home.data.create()
     lock = FileLock(home.data.server_lock)
