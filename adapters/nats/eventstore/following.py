@@ -126,11 +126,9 @@ class Follower:
             while not self._broken:
                 self._wake.clear()
                 if self._gathers and self._received and not self._coming:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._hurried.wait(), self._rest)
+                    await _within(self._rest, self._hurried)
                 await self._ask(consumer.name, inbox)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), HEARTBEAT)
+                await _within(HEARTBEAT, self._wake)
                 if self._coming and asyncio.get_running_loop().time() - self._heard > 3 * HEARTBEAT:
                     break
         finally:
@@ -210,3 +208,13 @@ class Follower:
                 self._wake.set()
             case _:  # the consumer is gone, or was moved
                 self._break()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Wait for the event for so many seconds.
+
+    Not by `wait_for`: until Python 3.12 it swallows a cancellation that meets the event, and following went on for ever.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

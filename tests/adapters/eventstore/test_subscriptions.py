@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from eventsourcing.persistence import (
     ProgrammingError,
 )
 
-from jobledger.adapters.nats.eventstore.following import HEARTBEAT
+from jobledger.adapters.nats.eventstore.following import HEARTBEAT, _within
 from jobledger.adapters.nats.eventstore.recorders import JetStreamApplicationRecorder
 from jobledger.adapters.nats.names import Names
 from support.recorders import Opened, event, events, on_server
@@ -53,6 +54,19 @@ def test_new_events_gather_until_somebody_is_in_a_hurry(recorder: JetStreamAppli
         assert [next(subscription).id for _ in range(2)] == [2, 3]
         recorder.insert_events(events("job", 4))
         assert next(subscription).id == 4
+
+
+def test_a_cancellation_that_meets_the_news_is_not_lost() -> None:
+    async def meet() -> bool:
+        event = asyncio.Event()
+        waiting = asyncio.ensure_future(_within(3600.0, event))
+        await asyncio.sleep(0)  # it begins to wait
+        event.set()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return waiting.cancelled()
+
+    assert asyncio.run(meet())
 
 
 def test_what_is_in_the_past_comes_without_a_rest(recorder: JetStreamApplicationRecorder) -> None:

@@ -99,21 +99,22 @@ def test_what_was_never_created_can_be_destroyed(keys: KeyStore) -> None:
 # -- on the server ----------------------------------------------------------------------------------------------------
 
 
-def test_the_bytes_of_a_destroyed_key_are_overwritten(link: Link, nats_server: NatsServer) -> None:
-    keys = on_the_server(link)
-    jobs = [a_job() for _ in range(6)]
-    made = [run(keys.create(job)) for job in jobs]
-    assert all(files_with(nats_server.folder, key) for key in made)
-    for job in (jobs[3], jobs[0], jobs[5]):  # in the middle of the file, at its begin and at its end
-        run(keys.destroy(job))
-    assert [bool(files_with(nats_server.folder, key)) for key in made] == [
-        False,
-        True,
-        True,
-        False,
-        True,
-        False,
-    ]
+def test_the_bytes_of_a_destroyed_key_are_overwritten(tmp_path: Any, names: Names) -> None:
+    server = NatsServer(tmp_path).start()  # one of its own: all that it stores is searched
+    link = Link(lambda: Endpoint(server.url), names, "test")
+    try:
+        run(link.open())
+        keys = on_the_server(link)
+        jobs = [a_job() for _ in range(6)]
+        made = [run(keys.create(job)) for job in jobs]
+        assert all(files_with(server.folder, key) for key in made)
+        for job in (jobs[3], jobs[0], jobs[5]):  # in the middle of the file, at its begin and at its end
+            run(keys.destroy(job))
+        left = [bool(files_with(server.folder, key)) for key in made]
+        assert left == [False, True, True, False, True, False]
+    finally:
+        run(link.close())
+        server.kill()
 
 
 @pytest.mark.parametrize("left", ["overwritten", "marked"])
