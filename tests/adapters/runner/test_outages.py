@@ -139,7 +139,7 @@ def test_tasks_whose_hand_out_was_lost_are_handed_out_again(
 def test_answers_lost_at_any_moment_lose_no_task(
     start_engine: Callable[..., EngineHarness], bare_bench: Workbench, nats_server: NatsServer
 ) -> None:
-    start_engine()
+    start_engine(lease=60.0)  # on a machine that is busy otherwise, too
     with Relay(nats_server.port) as relay:
         link = bare_bench.new_link(relay.url)
         _gate.set()
