@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import socket
 import ssl
 import time
 from collections.abc import Callable
-from os import fspath
+from os import PathLike, fspath
 from typing import Any
 
 import nats.errors
@@ -22,7 +23,9 @@ from jobledger.core.errors import (
     ServerUnsuitable,
 )
 
+from .asking import is_denied
 from .endpoint import Endpoint
+from .gated import Gate, Gated
 from .suitability import check_jetstream, check_version
 from .wire import Wire
 
@@ -33,9 +36,12 @@ log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())
 
 RECONNECT_WAIT = 0.2  # seconds between two attempts at one server
-PING_INTERVAL = 10  # seconds; a dead peer is noticed after two unanswered pings
+PING_INTERVAL = 3  # seconds; a peer whose machine lost its power is noticed after two unanswered pings
 PENDING_SIZE = 64 * 1024 * 1024  # bytes kept while the server is away
+_CLOSE = 0.5  # seconds for the end of an attempt that failed
 FIRST_CONNECT = 3.0  # seconds in which the first connection must come about
+
+_SEED = re.compile(r"SU[A-Z2-7]{56}")
 
 
 async def connect(
@@ -45,20 +51,33 @@ async def connect(
     timeout: float = FIRST_CONNECT,
     on_lost: Callable[[], None] | None = None,
     on_back: Callable[[], None] | None = None,
+    on_denied: Callable[[Exception], None] | None = None,
+    gate: Gate | None = None,
 ) -> Wire:
     """Return a connection to a server proven able to hold the log. It reconnects for ever; `name` labels it there.
 
-    Shape:  `on_lost` and `on_back` are called as the connection breaks and as it stands again.
+    Shape:  `on_lost` and `on_back` are called as the connection breaks and as it stands again, `on_denied` with the
+            server's word that this user may not do something. `gate` is for a user that
+            may not ask JetStream itself: see `Gated`. Then it is the engine that has looked at the server.
     Units:  `timeout` is seconds for the first connection and the checks together.
     Errors: ServerUnavailable when nobody answers or the credentials are refused, ServerUnsuitable when the server
             is too old or has no JetStream, ArgumentError when a file the endpoint names cannot be used.
     """
     started = time.monotonic()
-    client = await open_connection(endpoint, name=name, timeout=timeout, on_lost=on_lost, on_back=on_back)
+    client = await open_connection(
+        endpoint,
+        name=name,
+        timeout=timeout,
+        on_lost=on_lost,
+        on_back=on_back,
+        on_denied=on_denied,
+        gate=gate,
+    )
     try:
         check_version(client, endpoint)
-        # At least a second: a server reached at the last moment still gets to answer.
-        await check_jetstream(client, endpoint, max(1.0, timeout - (time.monotonic() - started)))
+        if gate is None:
+            # At least a second: a server reached at the last moment still gets to answer.
+            await check_jetstream(client, endpoint, max(1.0, timeout - (time.monotonic() - started)))
     except BaseException:
         await client.close()
         raise
@@ -94,10 +113,12 @@ async def open_connection(
     timeout: float = FIRST_CONNECT,
     on_lost: Callable[[], None] | None = None,
     on_back: Callable[[], None] | None = None,
+    on_denied: Callable[[Exception], None] | None = None,
+    gate: Gate | None = None,
 ) -> Wire:
     """Return a connection to any NATS server, unchecked: for accounts that hold no log. Errors: as `connect`."""
     options = _options(endpoint)
-    client = _Connection()
+    client = _Connection() if gate is None else _GatedConnection(gate)
     first = _FirstConnect(several=len(endpoint.urls) > 1)
     connected = False
     said = ""
@@ -108,6 +129,8 @@ async def open_connection(
             first.failed(error)
         elif not client.is_connected and not client.is_closed:
             _hang_up(client)
+        if on_denied is not None and is_denied(error):
+            on_denied(error)
         reason = str(error) or type(error).__name__
         # While a server is away the same comes five times a second: it is told once.
         log.log(logging.DEBUG if reason == said else logging.INFO, "connection %s: %s", name, reason)
@@ -141,9 +164,11 @@ async def open_connection(
                 **options,
             )
     except BaseException as error:
-        # Whatever state the attempt stopped in, its socket is to be closed.
+        # Whatever state the attempt stopped in, its socket is to be closed. Where TLS was refused half way, nats-py would
+        # wait for ever to hear that it is.
         with contextlib.suppress(Exception):
-            await client.close()
+            async with asyncio.timeout(_CLOSE):
+                await client.close()
         if isinstance(error, ImportError):
             raise ServerUnsuitable(
                 f"cannot use the credentials for {endpoint.shown}: {error}. Install it: pip install nkeys"
@@ -172,6 +197,10 @@ class _Connection(Wire):
             # that waiting may have been canceled with the task that read from it.
             if task is None or task.cancelling() > asked:
                 raise
+
+
+class _GatedConnection(Gated, _Connection):
+    """One that passes through the gate."""
 
 
 def _hang_up(client: Wire) -> None:
@@ -221,7 +250,7 @@ def _unavailable(endpoint: Endpoint, error: BaseException, timeout: float) -> Jo
         return ServerUnavailable(
             f"the NATS server at {where} refused the login"
             f"{'' if endpoint.user is None else f' of user {endpoint.user!r}'}: "
-            "check user and password, token or credentials file"
+            "check user and password, token, nkey or credentials file"
         )
     if isinstance(error, ssl.SSLError):
         return ServerUnavailable(
@@ -249,6 +278,10 @@ def _options(endpoint: Endpoint) -> dict[str, Any]:
                 options["user_credentials"] = path
         except OSError as error:
             raise ArgumentError(f"cannot read the credentials file {path}: {error.strerror}") from error
+    if endpoint.nkey is not None:
+        options["nkeys_seed_str"] = _seed(endpoint.nkey)
+    if endpoint.who is not None:
+        options["inbox_prefix"] = endpoint.who.inbox
     if endpoint.tls_ca is not None or endpoint.tls_cert is not None:
         try:
             context = ssl.create_default_context(cafile=endpoint.tls_ca)
@@ -260,3 +293,22 @@ def _options(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.tls_hostname is not None:
         options["tls_hostname"] = endpoint.tls_hostname
     return options
+
+
+def _seed(nkey: str | PathLike[str]) -> str:
+    """Return the seed of an nkey, from the file if it is one. Errors: ArgumentError, which never repeats a seed."""
+    seed = fspath(nkey).strip()
+    if not _SEED.fullmatch(seed):
+        try:
+            with open(seed, encoding="ascii") as file:
+                seed = file.read().strip()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise ArgumentError(
+                f"nkey is neither the seed of a user (SU and 56 letters and digits) nor a file that can be read: {reason}"
+            ) from error
+    if not _SEED.fullmatch(seed):
+        raise ArgumentError(
+            "the file that nkey names has no seed of a user in it: SU and 56 letters and digits, on one line"
+        )
+    return seed

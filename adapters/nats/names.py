@@ -3,11 +3,55 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
 from .partitions import WHOLE, Partition, partition_of
 
 DEFAULT_NAMESPACE = "default"
 _NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: stands in subjects for the name of a program that has none
+NOBODY = "-"
+
+
+def is_answerable(reply: str) -> bool:
+    """Whether a request is to be answered on this subject.
+
+    NATS lets whoever may ask have the answer sent anywhere, by the rights of the one who answers: to the log, say. So nobody
+    here answers where anything of ours is kept or asked, or on the server's own subjects.
+
+    >>> is_answerable("_INBOX.abc.1"), is_answerable(Names().log_subject("0190-…")), is_answerable("$KV.bucket.key")
+    (True, False, False)
+    """
+    return reply != "" and not reply.startswith(("jobledger.", "$"))
+
+
+class Speaker(NamedTuple):
+    """Who runs tasks, as it says in the subject of each request: a server can be told to let each user speak only for itself.
+
+    >>> Speaker("gpu", "gpu-1", "5f0c").runner
+    'gpu.gpu-1.5f0c'
+    """
+
+    cluster: str  #: whose tasks it takes
+    user: str  #: the name under which it logged in, `NOBODY` where that is not told apart
+    session: str  #: unique to one run of one process
+
+    @property
+    def runner(self) -> str:
+        """What it is called in the log. Nobody else can be called so: its cluster and user, which have no dots, are in it."""
+        return self.session if self.user == NOBODY else f"{self.cluster}.{self.user}.{self.session}"
+
+
+@lru_cache(maxsize=4096)  # a session says everything on three subjects
+def speaker_of(subject: str) -> Speaker:
+    """Return who sent a message on this subject.
+
+    >>> speaker_of(Names().exchange("5f0c", "gpu", "gpu-1"))
+    Speaker(cluster='gpu', user='gpu-1', session='5f0c')
+    """
+    _, cluster, user, session = subject.rsplit(".", 3)
+    return Speaker(cluster, user, session)
 
 
 class Names:
@@ -26,8 +70,7 @@ class Names:
             )
         self.namespace = namespace
         self.partition = partition
-        # The only partition there is needs no number: its subjects are those of before there were partitions, which
-        # programs and server permissions that exist go on to use.
+        # The only partition there is needs no number.
         part = f".{partition.number}" if partition.of > 1 else ""
         self.prefix = f"jobledger.{namespace}"
         #: the stream of all commits, one subject per job
@@ -36,14 +79,25 @@ class Names:
         self.log_subjects = f"{self.prefix}.log.*"
         #: requests to the engine that owns the partition
         self.command = f"{self.prefix}.command{part}"
-        self.exchanges = f"{self.prefix}.exchange{part}.*"
-        self.heartbeats = f"{self.prefix}.heartbeat{part}.*"
+        self._exchange = f"{self.prefix}.exchange{part}"
+        self._heartbeat = f"{self.prefix}.heartbeat{part}"
+        self._results = f"{self.prefix}.results{part}"
+        self.exchanges = f"{self._exchange}.*.*.*"
+        self.heartbeats = f"{self._heartbeat}.*.*.*"
+        #: a runner asks here what the tasks returned on which one of its own depends
+        self.results = f"{self._results}.*.*.*"
+        #: requests to JetStream of those who may not ask it themselves: see `adapters.access`
+        self.gate = f"{self.prefix}.gate{part}"
+        self.gates = f"{self.gate}.*.*.*"
+        self._to_engine = tuple(
+            f"{subject}." for subject in (self._exchange, self._heartbeat, self._results, self.gate)
+        )
         #: an engine says here that it has begun to serve a partition: whoever waits for an answer asks again at once
         self.hello = f"{self.prefix}.hello"
         #: an engine says here that it has ceased to: its successor looks once more for what it left in the log
         self.farewell = f"{self.prefix}.farewell"
-        #: the engine says here which job was halted, so that runners begin no more of it
-        self.halted = f"{self.prefix}.halted"
+        #: an engine says here which job was halted, to the runners of one cluster after the other: see `halted`
+        self.halts = f"{self.prefix}.halted.*"
         #: requests in JSON, of programs without this package; one subject for each operation: `api_subject`
         self.api = f"{self.prefix}.api"
         #: questions across jobs, answered by one of the projectors
@@ -93,8 +147,8 @@ class Names:
     def within(self, partition: Partition) -> Names:
         """Return the same names, but for those of requests: these go to the engine of this partition.
 
-        >>> Names().within(Partition(3, 8)).exchange("r1")
-        'jobledger.default.exchange.3.r1'
+        >>> Names().within(Partition(3, 8)).exchange("r1", "gpu")
+        'jobledger.default.exchange.3.gpu.-.r1'
         """
         return self if partition == self.partition else Names(self.namespace, partition)
 
@@ -102,17 +156,27 @@ class Names:
         """Return the names within each of `count` partitions."""
         return tuple(self.within(Partition(number, count)) for number in range(count))
 
-    # Who speaks is part of the subject, so that a server can be told to let each runner speak only for itself.
+    # Who speaks is part of the subject: see `Speaker`.
 
-    def exchange(self, runner: str) -> str:
-        return f"{self.exchanges[:-1]}{runner}"
+    def exchange(self, session: str, cluster: str, user: str = NOBODY) -> str:
+        return f"{self._exchange}.{cluster}.{user}.{session}"
 
-    def heartbeat(self, runner: str) -> str:
-        return f"{self.heartbeats[:-1]}{runner}"
+    def heartbeat(self, session: str, cluster: str, user: str = NOBODY) -> str:
+        return f"{self._heartbeat}.{cluster}.{user}.{session}"
+
+    def results_for(self, session: str, cluster: str, user: str = NOBODY) -> str:
+        return f"{self._results}.{cluster}.{user}.{session}"
 
     def asks(self, subject: str) -> bool:
         """Whether a request on this subject is meant for the engine of the partition."""
-        return subject == self.command or subject.startswith((self.exchanges[:-1], self.heartbeats[:-1]))
+        return subject == self.command or subject.startswith(self._to_engine)
+
+    def engine(self, engine_id: str) -> str:
+        """Return where one engine answers, to be known as one that is there."""
+        return f"{self.prefix}.engine.{token_of(engine_id)}"
+
+    def halted(self, cluster: str) -> str:
+        return f"{self.halts[:-1]}{cluster}"
 
     def api_subject(self, operation: str) -> str:
         return f"{self.api}.v1.{operation}"
@@ -125,6 +189,15 @@ class Names:
 
     def cluster_subject(self, slug: str) -> str:
         return f"{self.prefix}.cluster.{slug}"
+
+
+def token_of(name: str) -> str:
+    """Return a name as one token of a subject.
+
+    >>> token_of("host.example:4711:5f0c")
+    'host-example-4711-5f0c'
+    """
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name)
 
 
 def names_of(parts: tuple[Names, ...], job_id: str) -> Names:
