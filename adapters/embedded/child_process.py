@@ -16,8 +16,8 @@ _FAREWELL = 3.0  # seconds it is given to end when told to
 
 async def run_child(
     module: str, *arguments: str, endpoint: Endpoint, namespace: str, stop: asyncio.Event
-) -> None:
-    """Run `python -m module --child …` until `stop` is set, or until that process ends by itself.
+) -> int:
+    """Run `python -m module --child …` until `stop` is set, or until that process ends by itself. Return its exit code.
 
     It ends with this process in any case: its standard input does.
     """
@@ -41,6 +41,7 @@ async def run_child(
     finally:
         stopped.cancel()
         await _end(process, ended)
+    return ended.result()
 
 
 async def _end(process: Process, ended: asyncio.Task[int]) -> None:

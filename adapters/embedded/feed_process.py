@@ -10,9 +10,11 @@ import asyncio
 import msgspec
 from nats.aio.msg import Msg
 
+from jobledger.core.undecodable import UNDECODABLE
+
 from ..feed.protocol import Switch, Switched
 from ..nats.endpoint import Endpoint
-from ..nats.names import Names
+from ..nats.names import Names, is_answerable
 from ..nats.wire import Wire
 from .child_process import run_child
 from .folder import DataFolder
@@ -20,10 +22,10 @@ from .folder import DataFolder
 
 async def run_feed_process(
     folder: DataFolder, endpoint: Endpoint, namespace: str, *, stop: asyncio.Event
-) -> None:
-    """Publish the feed in a process until `stop` is set, or until that process ends by itself."""
+) -> int:
+    """Publish the feed in a process until `stop` is set, or until that process ends by itself. Return its exit code."""
     module, marked = "jobledger.adapters.feed", ("--folder", str(folder.path))
-    await run_child(module, *marked, endpoint=endpoint, namespace=namespace, stop=stop)
+    return await run_child(module, *marked, endpoint=endpoint, namespace=namespace, stop=stop)
 
 
 class FeedSwitch:
@@ -56,8 +58,9 @@ class FeedSwitch:
     async def _asked(self, message: Msg) -> None:
         try:
             asked = msgspec.json.decode(message.data, type=Switch)
-        except msgspec.MsgspecError:
+        except UNDECODABLE:
             return
         if asked.on is not None and asked.on != self.on.is_set():
             self.turn(asked.on)
-        await message.respond(msgspec.json.encode(Switched(self.on.is_set())))
+        if is_answerable(message.reply):
+            await message.respond(msgspec.json.encode(Switched(self.on.is_set())))

@@ -1,7 +1,7 @@
 """The data folder of an embedded server: what lies where in it, and who may read it.
 
-Only the holder of the folder's lock writes here. Everything but `jetstream/` (the log), `views/`, `feed` and
-`credentials.json` is written anew at each start, so nothing left behind by a crash is ever in the way.
+Only the holder of the folder's lock writes here, but for `sync-interval`. Everything but that, `jetstream/` (the log),
+`views/`, `feed` and `credentials.json` is written anew at each start, so nothing left behind by a crash is ever in the way.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from typing import Self, TypeVar
 import msgspec
 
 from jobledger.core.errors import ArgumentError
+from jobledger.core.undecodable import UNDECODABLE
 
 HOME_VARIABLE = "JOBLEDGER_HOME"
+#: seconds between which a relaxed folder may let its disk lag behind
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.01, 3600.0
 _Kind = TypeVar("_Kind")
 
 
@@ -48,6 +51,7 @@ class ServerRecord:
     version: str  #: of jobledger
     server_version: str  #: of nats-server
     pid_namespace: str = ""  #: where the process ids are valid, see `processes.pid_namespace`
+    sync_interval: float = 0.0  #: see `DataFolder.sync_interval`
 
     @property
     def url(self) -> str:
@@ -66,6 +70,7 @@ class DataFolder:
         self.port = path / "port"  #: the port used last
         self.store = path / "jetstream"
         self.feed = path / "feed"  #: there while the feed is turned on
+        self.relaxed = path / "sync-interval"  #: there while acknowledgements do not wait for the disk
         self.views = path / "views"  #: made from the log: can be deleted while nothing runs
         self._credentials = path / "credentials.json"
         self._record = path / "server.json"
@@ -126,8 +131,30 @@ class DataFolder:
     def unpublish(self) -> None:
         self._record.unlink(missing_ok=True)
 
+    def sync_interval(self) -> float:
+        """Return for how many seconds at most what was acknowledged may not be on disk; 0: none is, until it is.
+
+        What cannot be read relaxes nothing.
+        """
+        try:
+            seconds = float(self.relaxed.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return 0.0
+        return seconds if SHORTEST_INTERVAL <= seconds <= LONGEST_INTERVAL else 0.0
+
+    def relax(self, sync_interval: float) -> None:
+        """Choose that, for all servers of this folder from the next one on."""
+        if sync_interval:
+            self.write(self.relaxed, f"{sync_interval!r}\n")
+        else:
+            self.relaxed.unlink(missing_ok=True)
+            self._sync()
+
     def write(self, path: Path, text: str) -> None:
-        """Replace a file as a whole: a reader sees the old text or the new one, and only the owner is one."""
+        """Replace a file as a whole: a reader sees the old text or the new one, and only the owner is one.
+
+        It is on disk then, under its name.
+        """
         new = path.with_name(f"{path.name}.new")
         new.unlink(missing_ok=True)  # one left by a crash may have other permissions
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -136,6 +163,15 @@ class DataFolder:
             file.flush()
             os.fsync(fd)
         new.replace(path)
+        self._sync()
+
+    def _sync(self) -> None:
+        """Return once the names of the folder's files are on disk."""
+        folder = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     @property
     def _ours(self) -> set[str]:
@@ -161,5 +197,5 @@ def _read(path: Path, kind: type[_Kind]) -> _Kind | None:
     """Return what the JSON file says, None if it is missing, damaged or of another form."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNDECODABLE):
         return None

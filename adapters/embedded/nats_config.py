@@ -14,11 +14,27 @@ from .probe import CLIENT, HOST, server_name
 ENGINE = "engine"
 SYSTEM = "system"
 ACCOUNT = "JOBS"
-DURABILITY = "every commit is on disk (fsync) before it is acknowledged"
+SYNCED = "every commit is on disk (fsync) before it is acknowledged"
 
 # Outside the range systems hand out for outgoing connections (32768 and up on Linux, 49152 and up on macOS): a client
 # that keeps reconnecting to such a port while nobody listens ends up connected to itself, and holds the port.
 _PORTS = range(20_000, 32_000)
+
+
+def durability(sync_interval: float) -> str:
+    """Return what an acknowledgement promises. Units: as `DataFolder.sync_interval`.
+
+    >>> durability(0.0)
+    'every commit is on disk (fsync) before it is acknowledged'
+    >>> durability(2.5)
+    'RELAXED: commits are acknowledged up to 2.5 s before they are on disk (fsync); a power failure loses those'
+    """
+    if not sync_interval:
+        return SYNCED
+    return (
+        f"RELAXED: commits are acknowledged up to {sync_interval:g} s before they are on disk (fsync); a power failure "
+        "loses those"
+    )
 
 
 def configuration(folder: DataFolder, credentials: Credentials, port: int) -> str:
@@ -34,7 +50,7 @@ max_payload: 8MB
 
 jetstream {{
   store_dir: {_quoted(str(folder.path))}  # the server adds /jetstream
-  sync_interval: always  # the default acknowledges up to two minutes before the fsync
+  sync_interval: {_interval(folder.sync_interval())}  # the default acknowledges up to two minutes before the fsync
 }}
 
 accounts {{
@@ -92,6 +108,10 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _interval(seconds: float) -> str:
+    return f'"{round(seconds * 1000)}ms"' if seconds else "always"
 
 
 def _quoted(text: str) -> str:

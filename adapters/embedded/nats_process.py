@@ -8,6 +8,7 @@ import importlib.metadata
 import logging
 import os
 import shutil
+import signal
 import sysconfig
 import time
 from asyncio.subprocess import DEVNULL, Process
@@ -119,6 +120,11 @@ class NatsServer:
             return
         while is_locked(self.folder.server_lock):  # not our child: nobody tells us
             await asyncio.sleep(0.25)
+
+    @property
+    def killed(self) -> bool:
+        """Whether somebody ended the process by force."""
+        return self._child is not None and self._child.returncode == -signal.SIGKILL
 
     async def stop(self) -> None:
         """End the process in order, by force after ten seconds."""

@@ -12,9 +12,9 @@ from .folder import DataFolder
 
 async def run_projector_process(
     folder: DataFolder, endpoint: Endpoint, namespace: str, *, stop: asyncio.Event
-) -> None:
-    """Keep the folder's view in a process until `stop` is set, or until that process ends by itself."""
-    await run_child(
+) -> int:
+    """Keep the folder's view in a process until `stop` is set, or until that process ends by itself. Return its exit code."""
+    return await run_child(
         "jobledger.adapters.views",
         "--store",
         store_url(folder),

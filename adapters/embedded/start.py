@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import site
 import subprocess
 import sys
@@ -17,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import jobledger
-from jobledger.core.errors import ArgumentError, ServerUnavailable
+from jobledger.core.errors import ArgumentError, ServerAway, ServerUnavailable
 
 from ..nats.endpoint import Endpoint
-from .folder import DataFolder, ServerRecord
+from .folder import LONGEST_INTERVAL, SHORTEST_INTERVAL, DataFolder, ServerRecord
 from .locks import is_locked
 from .probe import CLIENT, server_version
 from .processes import command_of, end_process, pid_namespace
@@ -30,6 +31,8 @@ DEFAULT_IDLE = 600.0  # seconds without a client after which the server ends by 
 DEADLINE = 15.0  # seconds a start may take
 _LOOK = 0.02  # seconds between two looks at a server that others are starting
 _TAIL = 3000  # bytes of the log an error message quotes
+#: how a starter ends whose supervisor says nothing because one of the two was killed; by itself a supervisor says why
+_KILLED = (0, -signal.SIGKILL, -signal.SIGTERM)
 
 
 def ensure_server(
@@ -57,7 +60,7 @@ def ensure_server(
         elif time.monotonic() < until:
             time.sleep(_LOOK)  # another process has begun to start it, or it is just ending
         if time.monotonic() >= until and (endpoint := _attach(home)) is None:
-            raise ServerUnavailable(
+            raise ServerAway(
                 f"the background server of {home.path} (process {_supervisor(home) or 'unknown'}) does not answer "
                 f"after {deadline:g} s. If it goes on like this, end it with `jobledger server stop` and try again."
                 + _last_words(home, 0)
@@ -84,6 +87,29 @@ def server_status(folder: str | PathLike[str] | None = None) -> ServerStatus:
     record = home.record() if _attach(home) is not None else None
     state = "running" if record is not None else "starting" if is_locked(home.lock) else "stopped"
     return ServerStatus(home.path, home.log, state, record)
+
+
+def relax_server(folder: str | PathLike[str] | None, sync_interval: float) -> None:
+    """Choose when what was acknowledged is on disk at the latest, for every server of the folder from now on.
+
+    Units:  seconds; 0: before it is acknowledged.
+    Errors: ArgumentError for an interval that cannot be, or while a server runs that was started with another one.
+    """
+    if sync_interval and not SHORTEST_INTERVAL <= sync_interval <= LONGEST_INTERVAL:
+        raise ArgumentError(
+            f"sync_interval is {sync_interval:g} s: give 0, for commits that are on disk before they are acknowledged, or "
+            f"{SHORTEST_INTERVAL:g} to {LONGEST_INTERVAL:g} s, for ones that are on disk at most so long afterwards"
+        )
+    home = DataFolder.locate(folder)
+    home.create()
+    if home.sync_interval() == sync_interval:
+        return
+    if is_locked(home.lock):
+        raise ArgumentError(
+            f"the server of {home.path} runs with another sync_interval, {home.sync_interval():g} s: stop it first, with "
+            "`jobledger server stop`"
+        )
+    home.relax(sync_interval)
 
 
 def stop_server(folder: str | PathLike[str] | None = None) -> bool:
@@ -129,7 +155,7 @@ def _is_of_a_dead(record: ServerRecord) -> bool:
 
 
 def _start(home: DataFolder, idle: float, until: float) -> None:
-    """Start a supervisor and return when it serves, or found another one at it.
+    """Start a supervisor and return when it serves, found another one at it, or was killed before it could say anything.
 
     Errors: ServerUnavailable, with the reason and the end of the log.
     """
@@ -156,6 +182,8 @@ def _start(home: DataFolder, idle: float, until: float) -> None:
             starter.kill()  # nothing to it if it has detached already; the caller, whose deadline it is, says more
     if outcome.keys() & {"ready", "taken", "late"}:
         return
+    if not outcome and starter.returncode in _KILLED:
+        return  # the caller looks again: nothing speaks against another start
     reason = outcome.get("failed", "it ended before it was ready")
     raise ServerUnavailable(
         f"the background server of {home.path} did not start: {reason}" + _last_words(home, begin)

@@ -16,18 +16,23 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from jobledger.core.errors import ServerUnavailable
 
+from ..metrics.answering import Answering
+from ..metrics.figures import Sample, Samples
 from ..nats.connection import connect_patiently, open_connection
 from ..nats.endpoint import Endpoint
 from ..nats.names import DEFAULT_NAMESPACE, Names
+from ..process import process_id
+from ..restarts import Restarts
 from ..version import installed_version
 from .feed_process import FeedSwitch, run_feed_process
 from .folder import Credentials, DataFolder, ServerRecord
 from .locks import FileLock
-from .nats_config import ENGINE, SYSTEM, choose_port, is_free
+from .nats_config import ENGINE, SYSTEM, choose_port, durability, is_free
 from .nats_process import NatsServer
 from .probe import HOST
 from .processes import pid_namespace
@@ -38,11 +43,6 @@ log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3  # to get ready at first; afterwards there is no end to trying
 _ENGINE_PAUSE = 1.0  # seconds between a failure of the engine and its next start
-_PAUSE, _LONGEST_PAUSE = (
-    0.5,
-    30.0,
-)  # seconds between the end of a process and its next start; doubled each time
-_LASTED = 60.0  # seconds after which a process that ends is no failed start
 _FAREWELL = 5.0  # seconds engine and processes have to finish what they are at
 _PORT_PATIENCE = 10.0  # seconds to wait until the port of a server that is to come back is free again
 _FOLDER_LOOK = 5.0  # seconds between two looks at whether the folder is still there
@@ -63,11 +63,12 @@ class Engine(Protocol):
 
 
 class Child(Protocol):
-    """Does something for a folder until `stop` is set, as `run_projector_process`. It may end by itself."""
+    """Does something for a folder until `stop` is set, as `run_projector_process`. It may end by itself, and returns how: as
+    an exit code, or minus the number of a signal."""
 
     def __call__(
         self, folder: DataFolder, endpoint: Endpoint, namespace: str, *, stop: asyncio.Event
-    ) -> Awaitable[None]: ...
+    ) -> Awaitable[int | None]: ...
 
 
 class Supervision:
@@ -156,7 +157,7 @@ class Supervision:
 
     async def _keep_engine(self) -> None:
         await self._heeding.wait()  # so that whoever finds the server can turn the feed on
-        run_engine = self._engine or _engine_of_this_package()
+        run_engine = self._engine or _engine_of_this_package(self._folder)
         failures = 0
         while not self._stop.is_set():
             try:
@@ -197,32 +198,37 @@ class Supervision:
 
     async def _keep(self, what: str, child: Child, stop: asyncio.Event) -> None:
         """Run a process again and again until `stop` is set."""
-        pause = _PAUSE
+        restarts = Restarts()
         while not stop.is_set():
             began = time.monotonic()
             endpoint = self._endpoint(ENGINE, self._credentials.engine)
+            code = None
             try:
-                await child(self._folder, endpoint, DEFAULT_NAMESPACE, stop=stop)
+                code = await child(self._folder, endpoint, DEFAULT_NAMESPACE, stop=stop)
             except OSError as error:
                 log.error("the %s cannot be started: %s", what, error)
             if stop.is_set():
                 return
-            if time.monotonic() - began > _LASTED:
-                pause = _PAUSE
+            pause = restarts.pause(code, lasted=time.monotonic() - began)
             log.warning("the %s ended, starting it again in %g s", what, pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _heed_switch(self) -> None:
         endpoint = self._endpoint(ENGINE, self._credentials.engine)
         client = await connect_patiently(endpoint, name="jobledger-supervisor")
+        answering = Answering(client, Names(DEFAULT_NAMESPACE), "server", process_id(), self._samples)
         try:
             await self._switch.serve(client, Names(DEFAULT_NAMESPACE))
+            await answering.start()
             self._heeding.set()
             await asyncio.Event().wait()
         finally:
+            await answering.stop()
             await client.close()
+
+    async def _samples(self) -> Samples:
+        return {"jobledger_server_sync_interval_seconds": [Sample((), self._folder.sync_interval())]}
 
     async def _keep_server(self) -> None:
         while True:
@@ -239,6 +245,7 @@ class Supervision:
         log.warning("%s was removed", self._folder.path)
 
     async def _until_unused(self, idle: float) -> None:
+        await self._serving.wait()  # before, whoever started it could not use it
         system = await open_connection(
             self._endpoint(SYSTEM, self._credentials.system), name="jobledger-supervisor", timeout=10.0
         )
@@ -261,6 +268,9 @@ class Supervision:
             self._serving.set()
             assert self._server is not None
             log.info("serving on port %s", self._server.port)
+            relaxed = self._folder.sync_interval()
+            if relaxed:
+                log.warning("%s", durability(relaxed))
             self._on_ready(self._described())
 
     def _publish(self) -> None:
@@ -277,6 +287,7 @@ class Supervision:
             version=installed_version(),
             server_version=self._server.version,
             pid_namespace=pid_namespace(),
+            sync_interval=self._folder.sync_interval(),
         )
 
     def _endpoint(self, user: str, password: str) -> Endpoint:
@@ -289,7 +300,8 @@ async def _bring_up(folder: DataFolder, credentials: Credentials) -> NatsServer:
     server = await NatsServer.adopt(folder, credentials)
     if server is not None:
         return server
-    for _ in range(_ATTEMPTS):
+    failures = 0
+    while failures < _ATTEMPTS:
         # Chosen anew each time: somebody may have taken the port between the choice and the start.
         server = await NatsServer.start(folder, credentials, choose_port(folder))
         try:
@@ -299,6 +311,7 @@ async def _bring_up(folder: DataFolder, credentials: Credentials) -> NatsServer:
         except BaseException:
             await server.stop()
             raise
+        failures += not server.killed  # that somebody kills it says nothing against it
     raise ServerUnavailable(f"nats-server ended at its start, {_ATTEMPTS} times: {folder.log} says why")
 
 
@@ -316,16 +329,17 @@ async def _bring_back(folder: DataFolder, credentials: Credentials, port: int) -
                 await server.stop()
                 raise
             log.error("nats-server ended at its start")
-            pause = min(5.0, pause * 2)
+            if not server.killed:
+                pause = min(5.0, pause * 2)
         elif time.monotonic() > until:
             # Connected clients know only this port; a fresh start of everything is what can help them.
             raise ServerUnavailable(f"another program took port {port} while nats-server was away")
         await asyncio.sleep(pause)
 
 
-def _engine_of_this_package() -> Engine:
+def _engine_of_this_package(folder: DataFolder) -> Engine:
     from .. import collector
     from ..gateway.hosting import run_engine_with_api
 
     collector.relax()
-    return run_engine_with_api
+    return partial(run_engine_with_api, folder=folder.path)  # on its disk, others may take what room there is
