@@ -6,12 +6,29 @@ can be repeated safely: by its `command_id`, by the id of the job it creates, or
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from .events import Error, JobOptions, Progress, TasksTakenOver, Value
+from .limits import (
+    MAX_BY,
+    MAX_COMMAND_ID,
+    MAX_JOB_ID,
+    MAX_REASON,
+    MAX_REUSE_KEY,
+    MAX_SHOWN,
+    MOST_LABELS,
+)
 from .submission import Submission
+
+# What is longer than any client or runner makes it is refused where bytes are decoded, and that costs nothing.
+CommandId: TypeAlias = Annotated[str, Meta(max_length=MAX_COMMAND_ID)]
+By: TypeAlias = Annotated[str, Meta(max_length=MAX_BY)]
+Reason: TypeAlias = Annotated[str, Meta(max_length=MAX_REASON)]
+Display: TypeAlias = Annotated[str, Meta(max_length=MAX_SHOWN)]
+Counts: TypeAlias = Annotated[list[Progress], Meta(max_length=MOST_LABELS)]
 
 
 class _Command(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -24,24 +41,24 @@ class SubmitJob(_Command, tag=1, frozen=True):
 
     name: str
     tasks: Submission
-    by: str = ""
+    by: By = ""
     options: JobOptions | None = None
 
 
 class CancelJob(_Command, tag=2, frozen=True):
     """Halt a job: nothing queued is claimed any more."""
 
-    command_id: str
-    by: str = ""
-    reason: str = ""
+    command_id: CommandId
+    by: By = ""
+    reason: Reason = ""
     grace: int = -1  #: µs after which running tasks are stopped; -1: never, they are only told
 
 
 class RetryJob(_Command, tag=3, frozen=True):
     """Resume a job: run what failed or was canceled, and what was never reached."""
 
-    command_id: str
-    by: str = ""
+    command_id: CommandId
+    by: By = ""
     task: int = -1  #: only this task and what is below it; -1: the whole job
     deadline: int = 0  #: µs since 1970 UTC: the job's deadline from now on; 0 for none
 
@@ -74,10 +91,10 @@ class ReportComputed(_Command, tag=6, frozen=True):
     started: int
     stopped: int
     subtasks: Submission | None = None
-    display: str | None = None
-    progress: list[Progress] | None = None
+    display: Display | None = None
+    progress: Counts | None = None
     result: Value | None = None
-    reuse_key: bytes | None = None
+    reuse_key: Annotated[bytes, Meta(max_length=MAX_REUSE_KEY)] | None = None
 
 
 class ReportFailed(_Command, tag=7, frozen=True):
@@ -88,8 +105,8 @@ class ReportFailed(_Command, tag=7, frozen=True):
     started: int
     stopped: int
     error: Error
-    display: str | None = None
-    progress: list[Progress] | None = None
+    display: Display | None = None
+    progress: Counts | None = None
     final: bool = False  #: the runner says that another try is no use, by the task's policy
 
 
@@ -98,7 +115,7 @@ class ReleaseTask(_Command, tag=8, frozen=True):
 
     task: int
     attempt: int
-    reason: str
+    reason: Reason
 
 
 class ExpireLease(_Command, tag=9, frozen=True):
@@ -106,24 +123,25 @@ class ExpireLease(_Command, tag=9, frozen=True):
 
     task: int
     attempt: int
+    alone: bool = False  #: the runner held nothing else, and nothing else explains that it was lost
 
 
 class CancelTask(_Command, tag=10, frozen=True):
     """Cancel a task with its subtree: what is queued of it never runs, what is running is told."""
 
-    command_id: str
+    command_id: CommandId
     task: int
-    by: str = ""
-    reason: str = ""
+    by: By = ""
+    reason: Reason = ""
     grace: int = -1  #: µs after which running tasks are stopped; -1: never, they are only told
 
 
 class DeleteJob(_Command, tag=11, frozen=True):
     """Hide a settled job for good."""
 
-    command_id: str
-    by: str = ""
-    reason: str = ""
+    command_id: CommandId
+    by: By = ""
+    reason: Reason = ""
     force: bool = False  #: cancel it first where it is not settled
 
 
@@ -134,8 +152,8 @@ class ReportCanceled(_Command, tag=12, frozen=True):
     attempt: int
     started: int
     stopped: int
-    display: str | None = None
-    progress: list[Progress] | None = None
+    display: Display | None = None
+    progress: Counts | None = None
 
 
 class ReportReused(_Command, tag=13, frozen=True):
@@ -145,7 +163,7 @@ class ReportReused(_Command, tag=13, frozen=True):
     attempt: int
     started: int
     stopped: int
-    source_job: str
+    source_job: Annotated[str, Meta(max_length=MAX_JOB_ID)]
     source_task: int
     result: Value | None = None
 
@@ -156,8 +174,8 @@ class ReportProgress(_Command, tag=14, frozen=True):
     task: int
     attempt: int
     started: int
-    progress: list[Progress] | None = None
-    display: str | None = None
+    progress: Counts | None = None
+    display: Display | None = None
 
 
 class ExpireJob(_Command, tag=15, frozen=True):

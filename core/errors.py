@@ -37,6 +37,23 @@ class ServerAway(ServerUnavailable):
     """Nobody answers just now. A server may be starting, or starting again: whoever can wait, may."""
 
 
+class NoQuorum(ServerAway):
+    """Too few of the NATS servers that hold the log run, or reach each other, for it to take or tell anything.
+
+    Nothing that was acknowledged is lost, and what was asked for goes on by itself once most of them are back: those named
+    in `missing` did not take a connection. Requests wait for them for the `patience` of their client.
+
+    >>> try:
+    ...     job = client.jobs().submit("greetings", Greet("world"))
+    ... except NoQuorum as error:
+    ...     raise SystemExit(f"start these again: {', '.join(error.missing)}")
+    """
+
+    def __init__(self, message: str, *, missing: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)  #: addresses, as host:port; none where all answer and cannot agree
+
+
 class ServerUnsuitable(JobLedgerError):
     """The server answers but lacks what is needed, such as JetStream or a recent enough version.
 
@@ -63,6 +80,19 @@ class NotFoundError(JobLedgerError, KeyError):
     def __str__(self) -> str:
         # KeyError would show the repr of its argument: a sentence in quotes.
         return Exception.__str__(self)
+
+
+class LogFull(JobLedgerError):
+    """The log has no room for anything new: what is left of it is kept so that jobs that are not over can end.
+
+    Nothing was submitted, forked or retried. A log forgets nothing, so that waiting helps little: whoever runs the server
+    has to raise its limit, as the message says. Until then what runs goes on, and everything can be read.
+
+    >>> try:
+    ...     job = client.jobs().submit("greetings", Greet("world"))
+    ... except LogFull as error:
+    ...     raise SystemExit(f"ask the administrator for room: {error}")
+    """
 
 
 class ErasedError(NotFoundError):

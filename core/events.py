@@ -227,6 +227,9 @@ class LeaseExpired(_Event, tag=10, frozen=True):
     task: int
     attempt: int
     runner: str
+    alone: bool = (
+        False  #: nothing but this task explains that the runner was lost: it held no other, and no other was
+    )
 
 
 class JobCompleted(_Event, tag=11, frozen=True):

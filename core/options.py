@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from .errors import ArgumentError
+from .limits import MAX_WORD, MOST_WORDS
 from .policy import CONTINUE, HALT, INHERIT, NO_POLICY, Policy
 
 Seconds: TypeAlias = float | timedelta
@@ -272,10 +273,14 @@ def _exceptions(argument: str, given: Any) -> tuple[str, ...]:
     for one in given if isinstance(given, tuple | list) else (given,):
         if isinstance(one, type) and issubclass(one, BaseException):
             names.append(one.__name__)
-        elif isinstance(one, str) and one:
+        elif isinstance(one, str) and 0 < len(one) <= MAX_WORD:
             names.append(one)
         else:
             raise ArgumentError(
                 f"{argument}={one!r:.100} is no exception: pass classes, such as (ConnectionError,), or their names"
             )
+    if len(names) > MOST_WORDS:
+        raise ArgumentError(
+            f"{argument} names {len(names):,} exceptions, at most {MOST_WORDS:,} are possible"
+        )
     return tuple(names)

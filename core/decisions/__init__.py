@@ -14,9 +14,9 @@ from .. import events as e
 from ..job import Job
 from . import forking, interventions, reports, work
 from .refusal import Refusal
-from .reports import MAX_EXPIRIES
+from .reports import MAX_EXPIRIES, MAX_LOSSES, is_suspect, together
 
-__all__ = ["MAX_EXPIRIES", "Refusal", "decide"]
+__all__ = ["MAX_EXPIRIES", "MAX_LOSSES", "Refusal", "decide", "is_suspect", "together"]
 
 
 def decide(job: Job, command: c.Command, now: int) -> list[e.Event]:

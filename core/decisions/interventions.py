@@ -7,6 +7,7 @@ from .. import events as e
 from .. import ranges
 from ..job import Job
 from ..lifecycle import HALTED, JobState, TaskState
+from .bounds import check_deadline
 from .ending import in_states, queued_of, stranded, with_end
 from .refusal import Refusal, check_exists, check_task
 
@@ -70,6 +71,7 @@ def retry(job: Job, command: c.RetryJob, now: int) -> list[e.Event]:
         return []
     if job.state == JobState.COMPLETED.value:
         raise _not_retryable(job)
+    check_deadline(command.deadline)
     halted = job.state in HALTED
     abandoned: dict[int, list[int]] = {}
     if command.task >= 0:

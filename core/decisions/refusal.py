@@ -16,7 +16,8 @@ class Refusal(Exception):
     """The command is not possible in the state at hand. The job is unchanged.
 
     `code` is for programs: "stale" (the attempt is over), "not_retryable", "not_deletable", "conflict" (an idempotency
-    key belongs to another submission), "invalid", "unknown_job" or "unknown_task".
+    key belongs to another submission), "invalid", "unknown_job" or "unknown_task". An engine also refuses what the log has
+    no room for ("log_full").
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -79,6 +80,13 @@ def is_current(job: Job, report: Any) -> bool:
     """Whether the report speaks of the running attempt of a task of a job that exists. Attempts count from 1."""
     task = report.task
     return task in job.claimed_by and job.attempt[task] == report.attempt and job.state != _DELETED
+
+
+def check_holder(job: Job, report: Any, runner: str) -> None:
+    """Refuse what is said of a running attempt by anyone but the runner that claimed it."""
+    holder = job.claimed_by.get(report.task)
+    if holder != runner and holder is not None and job.attempt[report.task] == report.attempt:
+        raise Refusal("stale", f"attempt {report.attempt} of task {report.task} is not of runner {runner}")
 
 
 def check_current(job: Job, report: Any) -> None:

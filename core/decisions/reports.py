@@ -11,12 +11,20 @@ from .. import ranges
 from ..job import Job
 from ..lifecycle import JobState, TaskState
 from ..policy import CONTINUE, retry_at
+from .bounds import check_bounds, check_error
 from .ending import queued_of, stranded, with_end
 from .refusal import already, check_current, check_tasks, is_current
 
-#: How often a task is started again after its runner vanished before the task itself is held to blame.
-#: The number is Tilebox's documented one.
+#: Losses of its runner after which a task is suspected to be their cause. From then on it is handed out with fewer and
+#: fewer others, in the end by itself: it takes nothing else with it, and is not blamed for what others do.
+SUSPECTED_AFTER = 2
+#: How many tasks a runner holds together with a suspect, by its losses; with more losses, none but that one.
+_TOGETHER = {SUSPECTED_AFTER: 8, SUSPECTED_AFTER + 1: 3}
+#: How often a task is started again after its runner was lost with nothing but that task in its hands, before the task is
+#: held to blame. The number is Tilebox's documented one.
 MAX_EXPIRIES = 10
+#: The same whatever else explains the losses: somewhere it has to end. So many leases of default length are 25 minutes.
+MAX_LOSSES = 100
 
 _COMPUTED = TaskState.COMPUTED.value
 #: where an attempt that ended without success may have left its task: tried again, or stopped because it was asked to
@@ -31,6 +39,7 @@ def computed(job: Job, command: c.ReportComputed, now: int) -> list[e.Event]:
     task, subtasks = command.task, command.subtasks
     if subtasks is not None:
         check_tasks(subtasks, job.staged_count(task))
+        check_bounds(job, subtasks)
     events: list[e.Event] = [
         e.TaskComputed(
             task,
@@ -79,6 +88,7 @@ def failed(job: Job, command: c.ReportFailed, now: int) -> list[e.Event]:
     if already(job, command, TaskState.FAILED.value, *_STOPPED):
         return []
     check_current(job, command)
+    check_error(command.error)
     if task in job.cancel_requests:
         return _stopped(job, command, command.error)
     spec = job.spec_of(task)
@@ -186,11 +196,24 @@ def expire(job: Job, command: c.ExpireLease, now: int) -> list[e.Event]:
     task, runner = command.task, job.claimed_by[command.task]
     if task in job.cancel_requests:
         return _stopped(job, c.ReportCanceled(job.id, task, command.attempt, now, now), None)
-    if job.expiries.get(task, 0) < MAX_EXPIRIES:
-        return [e.LeaseExpired(task, command.attempt, runner)]
+    losses, alone = job.expiries.get(task, 0), job.lost_alone.get(task, 0)
+    if losses < MAX_LOSSES and not (command.alone and alone >= MAX_EXPIRIES):
+        return [e.LeaseExpired(task, command.attempt, runner, command.alone)]
+    alone += command.alone
     error = e.Error(
         "LeaseExpired",
-        f"the runner was lost {MAX_EXPIRIES + 1} times while it ran this task, the last one was {runner}: the task "
-        "may be killing its process (out of memory, a crash in native code). Mend it, then retry the job.",
+        f"the runner was lost {losses + 1} times while it ran this task, {alone} of them with nothing else in its hands; "
+        f"the last one was {runner}. The task may be killing its process (out of memory, a crash in native code). Mend "
+        "it, then retry the job.",
     )
     return _fail(job, c.ReportFailed(job.id, task, command.attempt, now, now, error))
+
+
+def is_suspect(job: Job, task: int) -> bool:
+    """Whether the task may be what its runners are lost by: it is to be handed out with few others."""
+    return job.expiries.get(task, 0) >= SUSPECTED_AFTER
+
+
+def together(job: Job, suspect: int) -> int:
+    """Return how many tasks a runner may hold, this suspect among them."""
+    return _TOGETHER.get(job.expiries.get(suspect, 0), 1)

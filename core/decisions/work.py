@@ -9,6 +9,7 @@ from .. import events as e
 from .. import ranges
 from ..job import Job
 from ..lifecycle import HALTED
+from .bounds import check_bounds, check_options
 from .refusal import Refusal, check_current, check_same, check_tasks
 
 
@@ -18,9 +19,13 @@ def submit(job: Job, command: c.SubmitJob, now: int) -> list[e.Event]:
         return []
     if not command.name:
         raise Refusal("invalid", "a job needs a name")
+    if job.taken_over:
+        raise Refusal("conflict", f"job {job.id} is being forked: submit under another id")
     if command.options is not None and command.options.origin is not None:
         raise Refusal("invalid", "a job that comes from another one is forked, not submitted")
     check_tasks(command.tasks, 0)
+    check_options(command)
+    check_bounds(job, command.tasks)
     return [e.JobSubmitted(command.name, command.tasks, command.by, command.options)]
 
 
@@ -41,6 +46,7 @@ def stage(job: Job, command: c.StageSubtasks, now: int) -> list[e.Event]:
     if command.tasks.start < staged:
         return []
     check_tasks(command.tasks, staged)
+    check_bounds(job, command.tasks)
     return [e.SubtasksStaged(command.task, command.attempt, command.tasks)]
 
 

@@ -57,12 +57,13 @@ def job_retried(job: Job, event: e.JobRetried, at: int) -> None:
 def _begin_afresh(job: Job, event: e.JobRetried) -> None:
     """Forget what went wrong with the tasks it is about: also with those that are only queued, or run."""
     if event.task < 0:
-        for record in (job.failures, job.expiries, job.cancel_requests, job.unwanted):
+        for record in (job.failures, job.expiries, job.lost_alone, job.cancel_requests, job.unwanted):
             record.clear()
         return
     for task in chain(job.graph.subtree(event.task), ranges.numbers(event.tasks)):
         job.failures.pop(task, None)
         job.expiries.pop(task, None)
+        job.lost_alone.pop(task, None)
         job.cancel_requests.pop(task, None)
         job.unwanted.discard(task)
 

@@ -71,3 +71,5 @@ def released(job: Job, event: e.TaskReleased, at: int) -> None:
 def expired(job: Job, event: e.LeaseExpired, at: int) -> None:
     requeue(job, event, "expire")
     job.expiries[event.task] = job.expiries.get(event.task, 0) + 1
+    if event.alone:
+        job.lost_alone[event.task] = job.lost_alone.get(event.task, 0) + 1

@@ -36,6 +36,7 @@ class Job:
         "halt",
         "id",
         "inputs",
+        "lost_alone",
         "name",
         "options",
         "plan",
@@ -74,6 +75,9 @@ class Job:
         self.counts = [0] * (len(TaskState) + 1)  #: how many tasks are in each TaskState
         self.failures: dict[int, int] = {}  #: failed attempts since the task was last retried, where not 0
         self.expiries: dict[int, int] = {}  #: expired leases since the task was last retried, where not 0
+        self.lost_alone: dict[
+            int, int
+        ] = {}  #: those among them that nothing but the task explains, where not 0
         self.claimed_by: dict[int, str] = {}  #: runner of each running task
         self.slots: dict[str, int] = {}  #: how many tasks run, by concurrency key; a key that was seen stays
         self.staged: dict[int, list[Submission]] = {}  #: subtasks of attempts that have not reported yet

@@ -138,11 +138,25 @@ def lost_runners() -> JobDriver:
     job = _job(task("Deadly", retries=3), task("Fine"))
     for attempt in range(11):
         job.claim(runner=f"runner-{attempt}")
-        job.expire(0)
+        job.expire(0, alone=True)
     job.retry()
     job.claim(2)
     job.release(1)
     job.expire(0)
+    return job
+
+
+def lost_alone() -> JobDriver:
+    """Runners that are lost with one task in their hands, and with several; one of them is retried."""
+    job = _job(task("Deadly"), task("Beside"), task("Mended"))
+    for attempt in range(4):
+        job.claim(3, runner=f"runner-{attempt}")
+        job.expire(0, alone=attempt > 1)
+        job.release(1) if attempt > 1 else job.expire(1)
+        job.expire(2, alone=attempt > 2)
+    job.cancel_task(2)
+    job.retry(task=2)
+    job.claim(1)
     return job
 
 
@@ -340,6 +354,7 @@ SCENARIOS: dict[str, Callable[[], JobDriver]] = {
     "canceled": canceled,
     "canceled-and-retried": canceled_and_retried,
     "lost-runners": lost_runners,
+    "lost-alone": lost_alone,
     "unknown-tag": fan_out,
     "counted": counted,
     "parts-canceled": parts_canceled,

@@ -11,7 +11,7 @@ import pytest
 
 from jobledger.core import commands as c
 from jobledger.core import events as e
-from jobledger.core.decisions import MAX_EXPIRIES
+from jobledger.core.decisions import MAX_EXPIRIES, MAX_LOSSES, is_suspect, together
 from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.core.submission import Submission
 from support.histories import (
@@ -368,9 +368,9 @@ def test_a_task_that_loses_its_runner_again_and_again_fails() -> None:
     job = JobDriver(task(retries=5))
     for attempt in range(1, 11):
         job.claim()
-        assert job.expire(0) == [e.LeaseExpired(0, attempt, "runner-1")]
+        assert job.expire(0, alone=True) == [e.LeaseExpired(0, attempt, "runner-1", alone=True)]
     job.claim(runner="runner-2")
-    failed, job_failed = job.expire(0)
+    failed, job_failed = job.expire(0, alone=True)
     assert isinstance(failed, e.TaskFailed)
     assert (failed.task, failed.attempt, failed.error.reason) == (0, 11, "LeaseExpired")
     assert "lost 11 times" in failed.error.message
@@ -378,15 +378,69 @@ def test_a_task_that_loses_its_runner_again_and_again_fails() -> None:
     assert job_failed == e.JobFailed(0)
     job.retry()
     job.claim()
-    assert [type(event) for event in job.expire(0)] == [e.LeaseExpired]  # counted afresh
+    assert [type(event) for event in job.expire(0, alone=True)] == [e.LeaseExpired]  # counted afresh
+
+
+def test_a_task_is_not_to_blame_for_what_something_else_explains() -> None:
+    job = JobDriver(task(), task())
+    for attempt in range(1, 51):
+        job.claim(2)
+        assert job.expire(0) == [e.LeaseExpired(0, attempt, "runner-1")]
+        assert job.expire(1, alone=attempt % 5 == 0) == [
+            e.LeaseExpired(1, attempt, "runner-1", attempt % 5 == 0)
+        ]
+    assert job.job.lost_alone == {1: 10}
+    job.claim(2)
+    assert [type(event) for event in job.expire(0)] == [e.LeaseExpired]
+    assert [type(event) for event in job.expire(1)] == [e.LeaseExpired]
+
+
+def test_losses_have_an_end_whatever_explains_them() -> None:
+    assert MAX_LOSSES == 100
+    job = JobDriver(task())
+    for _ in range(100):
+        job.claim()
+        assert [type(event) for event in job.expire(0)] == [e.LeaseExpired]
+    job.claim()
+    failed, _ = job.expire(0)
+    assert isinstance(failed, e.TaskFailed)
+    assert (
+        "lost 101 times while it ran this task, 0 of them with nothing else in its hands"
+        in failed.error.message
+    )
+
+
+def test_the_more_often_a_suspect_is_lost_the_fewer_others_are_beside_it() -> None:
+    job = JobDriver(task())
+    allowed = []
+    for _ in range(6):
+        job.claim()
+        job.expire(0)
+        allowed.append(together(job.job, 0) if is_suspect(job.job, 0) else None)
+    assert allowed == [None, 8, 3, 1, 1, 1]
+
+
+def test_a_task_is_suspected_after_the_second_loss_until_it_is_retried() -> None:
+    job = JobDriver(task(), task())
+    told = []
+    for _ in range(3):
+        job.claim(2)
+        told.append(is_suspect(job.job, 0))
+        job.expire(0)
+        job.release(1)
+    assert told == [False, False, True]
+    assert not is_suspect(job.job, 1)
+    job.cancel()
+    job.retry()
+    assert not is_suspect(job.job, 0)
 
 
 def test_a_task_that_loses_its_runner_too_often_inside_an_optional_subtree_fails_there() -> None:
     job = JobDriver(task(optional=True), task())
     for _ in range(10):
         job.claim()
-        job.expire(0)
+        job.expire(0, alone=True)
     job.claim()
-    assert [type(event) for event in job.expire(0)] == [e.OptionalTaskFailed]
+    assert [type(event) for event in job.expire(0, alone=True)] == [e.OptionalTaskFailed]
     assert job.drain() == [1]
     assert job.state is JobState.COMPLETED

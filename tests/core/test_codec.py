@@ -192,7 +192,7 @@ commits = st.builds(
     Commit,
     id=st.binary(min_size=16, max_size=16),
     previous=st.binary(min_size=32, max_size=32),
-    at=integers,
+    at=st.integers(-(2**63), 2**63 - 1),
     writer=st.text(max_size=9),
     settled=st.booleans(),
     events=st.lists(st.one_of([of_kind(kind) for kind in KINDS]), max_size=3),

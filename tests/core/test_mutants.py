@@ -6,9 +6,7 @@ gone, the mutant says so; give it a new one that plants the same bug.
 
 from __future__ import annotations
 
-import inspect
 import sys
-import textwrap
 from enum import Enum
 from typing import Any
 
@@ -27,6 +25,7 @@ from jobledger.core.job import work as folding_work
 from jobledger.core.lifecycle import JobState, TaskState
 from jobledger.core.queue import TaskQueue
 from support.job_machine import JobMachine
+from support.mutants import mutated
 
 #: what is wrong -> where, and which piece of text is replaced by which
 MUTANTS: dict[str, tuple[Any, str, str, str]] = {
@@ -69,7 +68,27 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
         "job.expiries[event.task] =",
         "job.failures[event.task] =",
     ),
-    "a runner may be lost once more": (deciding_reports, "expire", "< MAX_EXPIRIES", "<= MAX_EXPIRIES"),
+    "a runner may be lost alone once more": (deciding_reports, "expire", ">= MAX_EXPIRIES", "> MAX_EXPIRIES"),
+    "a runner may be lost once more": (deciding_reports, "expire", "< MAX_LOSSES", "<= MAX_LOSSES"),
+    "a task is blamed for what others explain": (
+        deciding_reports,
+        "expire",
+        "command.alone and alone",
+        "alone",
+    ),
+    "losses that nothing else explains are not counted": (reports, "expired", "if event.alone:", "if False:"),
+    "they are counted on after a retry of the job": (
+        interventions,
+        "_begin_afresh",
+        "job.expiries, job.lost_alone,",
+        "job.expiries,",
+    ),
+    "they are counted on after a retry of a part": (
+        interventions,
+        "_begin_afresh",
+        "job.lost_alone.pop(task, None)",
+        "pass",
+    ),
     "completion does not climb": (TaskGraph, "finish", "task = self.parent[task]", "return"),
     "what is computed is complete, whatever is below it": (
         TaskGraph,
@@ -410,8 +429,8 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
     "a retry leaves the requests to stop": (
         interventions,
         "_begin_afresh",
-        "job.expiries, job.cancel_requests, job.unwanted",
-        "job.expiries, job.unwanted",
+        "job.lost_alone, job.cancel_requests, job.unwanted",
+        "job.lost_alone, job.unwanted",
     ),
     "a retry of a part leaves the requests to stop": (
         interventions,
@@ -560,18 +579,6 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
         "roots = len(command.tasks)",
     ),
 }
-
-
-def mutated(function: Any, old: str, new: str) -> Any:
-    """Return `function` with the only occurrence of `old` in its text replaced."""
-    source = textwrap.dedent(inspect.getsource(function))
-    assert source.count(old) == 1, (
-        f"{function.__qualname__} has {source.count(old)} times {old!r}: renew the mutant"
-    )
-    scope: dict[str, Any] = {}
-    code = compile("from __future__ import annotations\n" + source.replace(old, new), "<mutant>", "exec")
-    exec(code, function.__globals__, scope)  # noqa: S102 (its own text, but for one piece)
-    return scope[function.__name__]
 
 
 def plant(patch: pytest.MonkeyPatch, home: Any, name: str, old: str, new: str) -> None:

@@ -134,7 +134,7 @@ def test_a_malformed_submission_is_refused_and_leaves_nothing(engine: EngineHarn
 
 
 def test_bytes_that_are_no_request_are_refused(engine: EngineHarness, link: Link) -> None:
-    for subject in (link.names.command, link.names.exchange("r"), link.names.heartbeat("r")):
+    for subject in (link.names.command, link.names.exchange("r", "c"), link.names.heartbeat("r", "c")):
         reply = shared_portal().run(link.ask(subject, os.urandom(40), timeout=5, patience=5))
         assert isinstance(reply, p.Refused)
         assert reply.code == "invalid"
@@ -357,7 +357,7 @@ def test_what_a_dead_runner_was_to_be_handed_goes_to_another_at_once(
         inbox = link.nc.new_inbox()
         request = p.encode(p.Exchange("default", [("Task", 1, 0)], limit=1, wait=30))
         await link.nc.publish(
-            link.names.exchange(dead.name), request, reply=inbox
+            link.names.exchange(dead.name, "default"), request, reply=inbox
         )  # and nobody listens there
         await link.nc.flush()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobledger.adapters.engine.leases import Leases
+from jobledger.adapters.engine.leases import Leases, Silent
 from jobledger.adapters.engine.live import LiveJob
 from jobledger.core import events as e
 from jobledger.core.job import Job, evolve
@@ -31,8 +31,8 @@ def test_a_runner_that_is_silent_for_the_length_of_a_lease_has_expired_once() ->
     runners.now = 5.0
     runners.leases.extend("two")
     runners.now = 10.0
-    assert list(runners.leases.expired()) == ["one"]
-    assert list(runners.leases.expired()) == []
+    assert runners.leases.expired() == [Silent("one", heard=False)]
+    assert runners.leases.expired() == []
     assert runners.leases.runners == 1
 
 
@@ -54,3 +54,32 @@ def test_a_runner_that_goes_through_thousands_of_jobs_leaves_no_trail() -> None:
     assert runners.leases.noted < 200
     assert list(runners.leases.held("one")) == [(kept, [0])]
     assert runners.leases.noted == 1
+
+
+def test_a_runner_that_only_the_log_knows_is_told_from_one_that_was_heard() -> None:
+    runners = Runners()
+    for name in ("one", "two"):
+        runners.claims(name, name)
+    runners.leases.extend("two")
+    runners.now = 10.0
+    assert runners.leases.expired() == [Silent("one", heard=False), Silent("two", heard=True)]
+
+
+def test_runners_that_are_lost_leave_no_trail() -> None:
+    runners = Runners()
+    for number in range(100):
+        live = runners.claims(f"runner {number}", f"job {number}")
+        runners.now += 10.0
+        (lost,) = runners.leases.expired()
+        evolve(live.job, e.LeaseExpired(0, 1, lost.runner), 1)
+        runners.leases.forget(lost.runner)
+    assert (runners.leases.runners, runners.leases.noted) == (0, 0)
+
+
+def test_a_runner_is_overdue_after_half_a_lease() -> None:
+    runners = Runners()
+    runners.leases.extend("one")
+    runners.now = 4.0
+    runners.leases.extend("two")
+    runners.now = 6.0
+    assert list(runners.leases.overdue()) == ["one"]

@@ -49,7 +49,7 @@ def state(link: Link, job_id: str) -> JobState:
 
 
 class Halts:
-    """What the engine tells all runners."""
+    """What the engine tells all runners of the default cluster."""
 
     def __init__(self, link: Link) -> None:
         self.heard: list[p.Halted] = []
@@ -57,7 +57,7 @@ class Halts:
         async def hear(message: object) -> None:
             self.heard.append(p.decode_halted(message.data))  # type: ignore[attr-defined]
 
-        shared_portal().run(link.listen(link.names.halted, hear))
+        shared_portal().run(link.listen(link.names.halted("default"), hear))
         shared_portal().run(link.nc.flush())
 
     def next(self) -> p.Halted:
@@ -281,7 +281,7 @@ def test_a_runner_reads_what_the_tasks_returned_that_its_task_depends_on(link: L
     runner.report(*(c.ReportComputed(*ref, 1, 2, result=e.Value(b"%d" % ref.task)) for ref in held[:2]))
     runner.report(computed(held[2]))
     (last,) = runner.claim()
-    reply = command(link, p.ReadResults(job_id, last.task))
+    reply = runner.results(job_id, last.task)
     assert reply == p.Results([(0, e.Value(b"0")), (2, None)])
 
 
