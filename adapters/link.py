@@ -13,15 +13,20 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from jobledger.core.errors import ArgumentError, ServerAway, ServerUnavailable
+from jobledger.core.errors import ArgumentError, NoQuorum, ServerAway, ServerUnavailable
+from jobledger.core.undecodable import UNDECODABLE
 
 from . import protocol as p
 from .clusters import ClusterDirectory
+from .nats.asking import NotAllowed, denied, forbids
 from .nats.connection import Endpoint, connect
+from .nats.gated import Gate
 from .nats.inbox import Inbox
-from .nats.names import Names, names_of
+from .nats.names import NOBODY, Names, names_of
+from .nats.quorum import missing_quorum
 from .nats.streams import read_partitions
 from .nats.wire import Wire
+from .outage import Outage
 from .question import Question, Request
 
 log = logging.getLogger(__name__)
@@ -49,8 +54,15 @@ class Link:
         self._endpoint: Endpoint | None = None
         self._inbox: Inbox | None = None
         self._opening = asyncio.Lock()
+        self.outage = Outage(name, self.reason)
         self._listeners: list[_Listener] = []
         self._parts: tuple[Names, ...] | None = None  #: as `parts` found them
+
+    @property
+    def user(self) -> str:
+        """The name under which runners on this connection speak."""
+        who = None if self._endpoint is None else self._endpoint.who
+        return NOBODY if who is None else who.user
 
     @property
     def nc(self) -> Wire:
@@ -65,11 +77,22 @@ class Link:
             raise ServerUnavailable("this client is closed, or was not opened yet")
         return self._inbox
 
-    async def open(self) -> None:
-        """Find the server and connect. Errors: as `resolve` and `connect`."""
+    async def open(self, *, patience: float = 0.0) -> None:
+        """Find the server and connect.
+
+        Units:  `patience` is seconds for which a server that is only being started is waited for, beyond what `resolve` does.
+        Errors: as `resolve` and `connect`.
+        """
+        until = time.monotonic() + patience
         async with self._opening:
-            if self._client is None:
-                await self._connect(await asyncio.to_thread(self._resolve))
+            while self._client is None:
+                try:
+                    endpoint = await asyncio.to_thread(self._resolve)
+                except ServerAway:
+                    if time.monotonic() >= until:
+                        raise
+                else:
+                    await self._connect(endpoint)
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -123,7 +146,7 @@ class Link:
         Shape:  where `payload` is callable it makes the request from the number of tries before it; where `subject` is,
                 it makes that from the names within each partition.
         Units:  `timeout` is seconds for one try, `patience` for all of them; may be infinite.
-        Errors: ServerUnavailable when patience is at its end.
+        Errors: ServerUnavailable when patience is at its end, and at once when this user may not ask that.
         """
         began = time.monotonic()
         pause = _FIRST_PAUSE
@@ -141,23 +164,29 @@ class Link:
                     f"the request takes {len(data):,} bytes; this server takes messages of {self.nc.max_payload:,} bytes. "
                     "Nothing was sent. Pass large data by reference, or raise max_payload of the server"
                 ) from error
+            except NotAllowed:
+                raise
             except (nats.errors.Error, OSError, TimeoutError, ServerAway, _Disturbed) as error:
                 problem = str(error) or f"no answer within {timeout:g} s"
                 if isinstance(error, nats.errors.NoRespondersError):
                     problem = "no engine serves this namespace"
                 connected = False
+            except UNDECODABLE as error:
+                raise p.unreadable(error) from error
             else:
                 if not isinstance(reply, p.Unavailable):
+                    self.outage.over()
                     return reply
                 problem = reply.message
             if callable(subject):
                 self._parts = None  # the namespace may have been made anew, with another number of them
             left = patience - (time.monotonic() - began)
             if left <= 0:
-                raise ServerUnavailable(
+                raise await self.reason() or ServerUnavailable(
                     f"no answer from the engine for {patience:g} s: {problem}. What was asked for may or may not have "
                     "happened; asking again is safe. Check that the server and an engine run (jobledger server status)"
                 )
+            await self.outage.lasts(problem)
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 2, _LONGEST_PAUSE)
             if not connected:
@@ -192,13 +221,21 @@ class Link:
         while True:
             try:
                 return await work(self.nc)
-            except ServerAway:
+            except ServerAway as error:
                 left = until - time.monotonic()
                 if left <= 0:
-                    raise
+                    reason = await self.reason()
+                    if reason is None:
+                        raise
+                    raise reason from error
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 2, _LONGEST_PAUSE)
             await self._revive(left)
+
+    async def reason(self) -> NoQuorum | None:
+        """Return why nobody answers, if it is for want of servers."""
+        client = self._client
+        return None if client is None else await missing_quorum(client, self.names)
 
     async def _revive(self, patience: float) -> None:
         """Make sure that there is a server, and a connection to it."""
@@ -217,7 +254,14 @@ class Link:
                 log.info("%s: %s", self._name, error)
 
     async def _connect(self, endpoint: Endpoint) -> None:
-        client = await connect(endpoint, name=self._name, on_lost=self._disturb, on_back=self._disturb)
+        client = await connect(
+            endpoint,
+            name=self._name,
+            on_lost=self._disturb,
+            on_back=self._disturb,
+            on_denied=self._denied,
+            gate=self._gate(endpoint),
+        )
         answers = Inbox(client)
         await answers.open()
         for subject in (self.names.hello, self.names.farewell):
@@ -226,9 +270,23 @@ class Link:
             await listener.subscribe(client)
         self._client, self._endpoint, self._inbox = client, endpoint, answers
 
+    def _gate(self, endpoint: Endpoint) -> Gate | None:
+        """Return where this user asks for what he may not ask JetStream; None if he may."""
+        who = endpoint.who
+        if who is None or who.role.trusted:
+            return None
+        from .access.passage import passage
+
+        return passage(self.names, who, lambda: self._parts)
+
     async def _engine_changed(self, message: Msg) -> None:
         parts, number = self._parts, p.presence(message.data).partition
         self._disturb(parts[number].asks if parts is not None and number < len(parts) else None)
+
+    def _denied(self, error: Exception) -> None:
+        """The server does not let this user ask something: nobody is to wait for the answer."""
+        if self._inbox is not None:
+            self._inbox.give_up(denied(error), lambda subject: forbids(error, subject))
 
     def _disturb(self, about: Callable[[str], bool] | None = None) -> None:
         """Have every open question asked again: the answer may have gone down with the connection or the engine.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import nats.errors
 
@@ -30,9 +31,10 @@ _WORTH = 1.0  # seconds for which successes are waited for: to compute them agai
 
 
 class Aftermath:
-    """Writes to the buckets and streams beside the log."""
+    """Writes to the buckets and streams beside the log. Nothing is noted while `owned` says no."""
 
-    def __init__(self, client: Wire, names: Names) -> None:
+    def __init__(self, client: Wire, names: Names, *, owned: Callable[[], bool]) -> None:
+        self._owned = owned
         self._client = client
         self._names = names
         self._noting: dict[LiveJob, asyncio.Task[None]] = {}
@@ -56,9 +58,12 @@ class Aftermath:
             del self._noting[live]
 
     async def _note(self, job: Job, task: int) -> None:
+        if not self._owned():
+            return  # while this process was suspended, another engine may have deleted the job, and its notes
         success = successes.Success(job.id, task, job.results.get(task))
+        key = successes.within(job.spec_of(task).cluster, job.reuse_keys[task])
         try:
-            await successes.remember(self._client, self._names, job.reuse_keys[task], success)
+            await successes.remember(self._client, self._names, key, success)
         except (JobLedgerError, nats.errors.Error, OSError) as error:
             log.warning("task %d of job %s cannot be reused: %s", task, job.id, error)
 

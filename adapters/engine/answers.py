@@ -7,13 +7,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-import msgspec
-
 from jobledger.core.decisions import Refusal
 from jobledger.core.errors import DamagedLog, KeyUnavailable, ServerUnavailable
+from jobledger.core.undecodable import UNDECODABLE
 
 from .. import protocol as p
-from .live import NotWritten
+from .live import NoRoom, NotWritten, TooLarge
+from .room import REMEDY
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +34,19 @@ async def answer_with(work: Awaitable[p.Reply], answer: Answer) -> None:
 
 def answer_to(error: BaseException) -> p.Reply:
     """Return what the asker is told of an error."""
+    if isinstance(error, UNDECODABLE):
+        return p.Refused("invalid", f"the request cannot be decoded: {error}")
     match error:
         case Refusal():
             return p.Refused(error.code, error.message)
-        case msgspec.MsgspecError():
-            return p.Refused("invalid", f"the request cannot be decoded: {error}")
         case DamagedLog():
             return p.Refused("damaged", str(error))
+        case TooLarge():
+            return p.Refused(
+                "invalid", f"what was to be written is too large: {error}. Pass large data by reference"
+            )
+        case NoRoom():
+            return p.Refused("log_full", f"{error}. Nothing was submitted. {REMEDY}")
         case NotWritten() | ServerUnavailable():
             return p.Unavailable(str(error))
         case KeyUnavailable():

@@ -1,16 +1,12 @@
-"""What clients ask: submit, cancel, retry, delete, how a job stands, and what tasks returned."""
+"""What clients ask: submit, cancel, retry, delete, and how a job stands."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from jobledger.core import ranges
-from jobledger.core.commands import DeleteJob, ForkJob, SubmitJob, TakeOver
+from jobledger.core.commands import DeleteJob, ForkJob, RetryJob, SubmitJob, TakeOver
 from jobledger.core.decisions import Refusal
-from jobledger.core.decisions.refusal import check_task
 from jobledger.core.errors import ServerUnavailable
-from jobledger.core.events import Value
-from jobledger.core.submission import NO_DEPENDENCIES
 
 from .. import protocol as p
 from ..nats.partitions import Partition
@@ -19,19 +15,15 @@ from .answers import Answer, answer_to, answer_with
 from .ledger import Background, Ledger
 from .live import LiveJob
 
-_OVERHEAD = 80  # bytes of a result beside its value, rounded up
-
 
 class Commands:
     """Answers requests on the `command` subject."""
 
-    def __init__(self, ledger: Ledger, partition: Partition, requests: Background, *, room: int) -> None:
-        """`room` is how many bytes of results an answer holds; a single result may be larger. What has to wait for
-        more than the log's acknowledgement runs among the `requests`."""
+    def __init__(self, ledger: Ledger, partition: Partition, requests: Background) -> None:
+        """What has to wait for more than the log's acknowledgement runs among the `requests`."""
         self._ledger = ledger
         self._requests = requests
         self._partition = partition
-        self._room = room
 
     def handle(self, message: Message, answer: Answer) -> None:
         """Do what is asked, and `answer` once that is in the log. Errors: Refusal; ServerUnavailable; MsgspecError.
@@ -43,24 +35,27 @@ class Commands:
         if not self._partition.holds(request.job_id):
             raise ServerUnavailable(f"job {request.job_id} belongs to another partition of this log")
         if isinstance(request, SubmitJob):
-            self._submit(request, answer)
+            self._submit(request, answer, len(message.data))
         elif isinstance(request, p.FollowJob):
             self._follow(request, answer)
         else:
-            self._run(self._intervene(request), answer)
+            self._run(self._intervene(request, len(message.data)), answer)
 
     def _run(self, work: Awaitable[p.Reply], answer: Answer) -> None:
         self._requests.run(answer_with(work, answer))
 
-    async def _intervene(self, request: p.CommandRequest) -> p.Reply:
+    async def _intervene(self, request: p.CommandRequest, size: int) -> p.Reply:
         if isinstance(request, TakeOver | ForkJob):
-            return await self._fork(request)
+            return await self._fork(request, size)
         live = await self._ledger.existing(request.job_id)
         try:
-            if isinstance(request, p.ReadResults):
-                return self._results(live, request)
             assert not isinstance(request, SubmitJob | p.FollowJob)
-            self._ledger.apply(live, request)
+            try:
+                self._check_room(live, request, size)
+                self._ledger.apply(live, request)
+            except Refusal:
+                await live.written()  # what it is refused for has to be in the log, too
+                raise
             self._ledger.refresh(live)
             await live.written()
             if isinstance(request, DeleteJob):
@@ -73,50 +68,76 @@ class Commands:
             if live.settled and not live.dead:  # it was read again only to be asked
                 self._ledger.settle(live)
 
-    def _submit(self, request: SubmitJob, answer: Answer) -> None:
+    def _submit(self, request: SubmitJob, answer: Answer, size: int) -> None:
         options = request.options
         if options is not None:
             self._ledger.erasures.check(request.job_id, options.sealed)
         live = self._ledger.jobs.get(request.job_id)
-        if live is None and options is not None and options.key:
-            self._run(self._submit_again(request), answer)  # whether it says the same has to be looked up
+        if options is not None and options.key and (live is None or not live.idle):
+            # Whether it says the same has to be looked up.
+            self._run(self._submit_again(request, size), answer)
         elif live is None and (settled := self._ledger.jobs.settled_status(request.job_id)) is not None:
             answer(p.Done(settled.position, settled.version))  # sent again after its answer was lost
         else:
-            submitted = self._submitted(request, live)
+            try:
+                submitted = self._submitted(request, live, size)
+            except Refusal as refusal:
+                if live is not None or refusal.code != "log_full":
+                    raise
+                self._run(
+                    self._submit_again(request, size), answer
+                )  # it may have been taken before: the log knows
+                return
             submitted.when_written(
                 lambda problem: answer(self._done(submitted) if problem is None else answer_to(problem))
             )
 
-    async def _submit_again(self, request: SubmitJob) -> p.Reply:
-        live = self._submitted(request, await self._ledger.find(request.job_id))
+    async def _submit_again(self, request: SubmitJob, size: int) -> p.Reply:
+        # Another request for the same may have come while this one looked in the log.
+        found = await self._ledger.find(request.job_id) or self._ledger.jobs.get(request.job_id)
+        try:
+            live = self._submitted(request, found, size)
+        except Refusal:
+            if found is not None:
+                await found.written()  # what it is refused for has to be in the log, too
+            raise
         await live.written()
         return self._done(live)
 
-    def _submitted(self, request: SubmitJob, live: LiveJob | None) -> LiveJob:
+    def _submitted(self, request: SubmitJob, live: LiveJob | None, size: int) -> LiveJob:
         """Have the job submitted. Errors: Refusal; nothing of it then stays in memory."""
         ledger = self._ledger
         live = live or ledger.jobs.create(request.job_id)
         try:
+            self._check_room(live, request, size)
             ledger.apply(live, request)
         except Refusal:
             if live.settled:
                 ledger.settle(live)
-            elif not live.version:
+            elif not live.decided and not live.version:  # it was made for this
                 ledger.jobs.forget(live)
             raise
         ledger.refresh(live)
         return live
+
+    def _check_room(self, live: LiveJob, request: p.CommandRequest, size: int) -> None:
+        """What brings something new into the log needs room there that nothing else is to have. Errors: Refusal."""
+        if isinstance(request, SubmitJob | ForkJob | TakeOver) and not live.job.state:
+            tasks = 0 if isinstance(request, TakeOver) else len(request.tasks)
+            self._ledger.room.check(size, tasks)
+        elif isinstance(request, RetryJob) and live.halted and request.command_id not in live.job.commands:
+            self._ledger.room.check(size, live.job.unfinished)
 
     def _done(self, live: LiveJob) -> p.Done:
         if live.settled and not live.dead:
             self._ledger.settle(live)
         return p.Done(live.position, live.version)
 
-    async def _fork(self, request: TakeOver | ForkJob) -> p.Reply:
+    async def _fork(self, request: TakeOver | ForkJob, size: int) -> p.Reply:
         # Parts of it may be in the log, written by an engine or a client that has gone.
         live = await self._ledger.find(request.job_id) or self._ledger.jobs.create(request.job_id)
         try:
+            self._check_room(live, request, size)
             self._ledger.apply(live, request)
             self._ledger.refresh(live)
             await live.written()
@@ -126,23 +147,6 @@ class Commands:
                 self._ledger.jobs.forget(live)
             elif live.settled and not live.dead:
                 self._ledger.settle(live)
-
-    def _results(self, live: LiveJob, request: p.ReadResults) -> p.Reply:
-        job = live.job
-        check_task(job, request.task)
-        index = job.graph.dependencies[request.task]
-        members = [] if index == NO_DEPENDENCIES else job.graph.members[index]
-        values: list[tuple[int, Value | None]] = []
-        room = self._room
-        for task in ranges.numbers(members):
-            if task <= request.after:
-                continue
-            value = job.results.get(task)
-            room -= _OVERHEAD + (len(value.data) if value else 0)
-            if room < 0 and values:
-                return p.Results(values, complete=False)
-            values.append((task, value))
-        return p.Results(values)
 
     def _follow(self, request: p.FollowJob, answer: Answer) -> None:
         status = self._ledger.jobs.settled_status(request.job_id)

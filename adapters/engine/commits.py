@@ -3,6 +3,9 @@
 A job is written at the end of the turn of the event loop in which something was decided, or in which the
 acknowledgement of what was decided before arrives. So latency is one append, and under load one append carries hundreds of decisions:
 that is what survives the fsync of every message.
+
+A commit that the log has no room for is parked: it stays as it is, its job takes no new work meanwhile, and it is tried again.
+Nothing is lost, read again or decided again by that, however long it takes.
 """
 
 from __future__ import annotations
@@ -20,8 +23,10 @@ from jobledger.core.events import Event
 
 from ..metrics.engine import EngineMeter
 from ..metrics.tally import Contents, contents_of
-from ..nats.log import AppendConflict, AppendFailed, LogWriter, encode_message
-from .live import LiveJob
+from ..nats.log import AppendConflict, AppendFailed, AppendRefused, AppendTooLarge, LogWriter, encode_message
+from .live import LiveJob, NoRoom, NotWritten, TooLarge
+from .parking import Parking
+from .room import Room
 
 log = logging.getLogger(__name__)
 
@@ -57,19 +62,25 @@ class Committer:
         writer: LogWriter,
         engine_id: str,
         meter: EngineMeter,
+        room: Room,
         *,
         wake: Callable[[], None],
         owned: Callable[[], bool],
         on_written: Callable[[LiveJob], None],
         on_failed: Callable[[LiveJob, str], None],
+        on_parked: Callable[[LiveJob], None],
     ) -> None:
         self._writer = writer
+        self._target = min(TARGET_BYTES, writer.max_payload // 2)
         self._engine_id = engine_id
         self._meter = meter
+        self._room = room
         self._wake = wake
         self._owned = owned
         self._on_written = on_written
         self._on_failed = on_failed
+        self._on_parked = on_parked
+        self._parking = Parking(self._put_again)
         self._due: list[LiveJob] = []  #: those with something to write of which nothing is on its way
         self._single = 0  #: commits on their way one by one
         self._batches = 0  #: and batches of them
@@ -119,7 +130,7 @@ class Committer:
             commit = self._next(due[taken])
             taken += 1
             size += len(commit.payload)
-            if len(commit.payload) > TARGET_BYTES:
+            if len(commit.payload) > self._target:
                 self._put(commit)  # perhaps too large for the server, which is to concern no other
             else:
                 commits.append(commit)
@@ -145,6 +156,9 @@ class Committer:
             live.position = outcome
             live.version += 1
             live.digest = digest(commit.payload)
+            self._room.wrote(len(commit.payload), commit.contents.decisions)
+            if live.parked is not None:
+                self._unpark(live)
             if live.decisions:  # not at once: what else this turn brings goes with them
                 self._gather(live)
             self._meter.wrote(
@@ -155,6 +169,12 @@ class Committer:
         elif isinstance(outcome, AppendConflict):
             self._meter.failed("conflict")
             self.abandon(live, f"someone else wrote to it ({outcome})")
+        elif isinstance(outcome, AppendRefused):
+            self._meter.failed("refused")
+            self._park(commit, str(outcome))
+        elif isinstance(outcome, AppendTooLarge) and commit.contents.decisions == 1:
+            self._meter.failed("refused")
+            self.abandon(live, str(outcome), to_first=TooLarge(str(outcome)))
         else:
             self._meter.failed("unacknowledged")
             self.abandon(live, str(outcome))
@@ -165,8 +185,8 @@ class Committer:
         """Take decisions for one commit. A decision is never divided: it happened or it did not."""
         taken = list(live.decisions)
         commit = self._commit(live, taken)
-        if len(commit.payload) > TARGET_BYTES and len(taken) > 1:
-            taken = _first(taken)
+        if len(commit.payload) > self._target and len(taken) > 1:
+            taken = _first(taken, self._target)
             commit = self._commit(live, taken)
         for _ in taken:
             live.decisions.popleft()
@@ -180,20 +200,64 @@ class Committer:
         contents = contents_of(decisions, settled=live.job.state if settled else 0)
         return _Commit(live, contents, encode_message(live.version + 1, commit), live.at, time.perf_counter())
 
-    def abandon(self, live: LiveJob, reason: str) -> None:
-        """Throw the job's memory away: what is not acknowledged may or may not be in the log."""
+    def abandon(self, live: LiveJob, reason: str, *, to_first: NotWritten | None = None) -> None:
+        """Throw the job's memory away: what is not acknowledged may or may not be in the log.
+
+        Shape:  `to_first` is as for `LiveJob.abandoned`.
+        """
         if live.dead:
             return
         log.warning("job %s is read again from the log: %s", live.job.id, reason)
-        live.abandoned(reason)
-        self._on_failed(live, reason)
+        self._throw_away(live, NotWritten(reason), to_first)
+
+    def _throw_away(self, live: LiveJob, problem: NotWritten, to_first: NotWritten | None = None) -> None:
+        self._parking.dropped(live)
+        live.abandoned(problem, to_first=to_first)
+        self._on_failed(live, str(problem))
+
+    # -- what the log has no room for -----------------------------------------------------------------------------
+
+    @property
+    def parked(self) -> int:
+        """How many jobs have something decided that the log has no room for."""
+        return len(self._parking)
+
+    @property
+    def unwritable(self) -> str | None:
+        """Why something that was decided cannot be written just now, if anything."""
+        return self._parking.reason
+
+    def _park(self, commit: _Commit, reason: str) -> None:
+        live = commit.live
+        self._room.look_soon()
+        if live.version:
+            self._parking.refused(live, commit, reason)
+            self._on_parked(live)
+        else:  # nobody was told that there is such a job: there is none
+            log.warning("job %s is not taken: %s", live.job.id, reason)
+            self._throw_away(live, NoRoom(reason))
+
+    def _unpark(self, live: LiveJob) -> None:
+        if self._parking.taken(live):
+            self._room.look_soon()
+        self._on_parked(live)
+
+    def _put_again(self, commit: _Commit) -> None:
+        if self._owned():
+            self._put(commit)
+        else:
+            self.abandon(commit.live, "the lease on its partition has run out")
+
+    def close(self) -> None:
+        """Write nothing more."""
+        self._parking.close()
 
 
-def _first(decisions: list[list[Event]]) -> list[list[Event]]:
-    """Return the first of these decisions, as many as reach the target; at least one."""
+def _first(decisions: list[list[Event]], target: int) -> list[list[Event]]:
+    """Return the first of these decisions, as many as reach so many bytes; at least one."""
     size = 0
     for count, decision in enumerate(decisions):
         size += len(_encode(decision))
-        if count and size > TARGET_BYTES:
+        if count and size > target:
             return decisions[:count]
     return decisions

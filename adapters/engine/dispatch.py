@@ -15,11 +15,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Self
 
+from jobledger.core.limits import LONGEST_WAIT
 from jobledger.core.task import TaskIdentifier
 
 from ..protocol import Exchange
 from .live import LiveJob, SpecKey
 from .slots import Slots
+
+#: kinds beyond twice those that were ready when they were looked through last: then they are looked through again
+_SPARE = 1024
+#: capabilities of which is kept what they cover: a runner that changes its own with every request does not fill the memory
+_MOST_COVERED = 1024
+_NOTHING: OrderedDict[str, LiveJob] = OrderedDict()
+#: runners that wait at a time: of more, those that have waited longest are answered, and ask again
+_MOST_WAITERS = 100_000
 
 
 class Capability(NamedTuple):
@@ -66,26 +75,37 @@ class Dispatcher:
         self._waiters: dict[str, Waiter] = {}
         self._alike: dict[Capability, dict[str, Waiter]] = {}  #: the same ones, by what they can run
         self._news = False  #: something became ready since `match`
+        self._most = _SPARE  #: kinds after which those that nothing is ready of are dropped
 
     def refresh(self, live: LiveJob) -> None:
         """List the job where it has ready tasks now, and nowhere else."""
-        keys = set() if live.dead or live.halted else {live.key_of(i) for i in live.job.graph.ready_specs()}
+        idle = live.dead or live.halted or live.parked is not None
+        # in order, and not in that of a set, which is another one in every process: whoever has its turn should not be chance
+        keys = {} if idle else {live.key_of(i): None for i in live.job.graph.ready_specs()}
         if keys == live.keys:
             if keys:
                 self.look_again()
             return
-        for key in live.keys - keys:
+        for key in live.keys.keys() - keys.keys():
             self._ready[key].pop(live.job.id, None)
             live.listed_since.pop(key, None)
-        for key in keys - live.keys:
+        for key in keys:
+            if key in live.keys:
+                continue
             live.listed_since.setdefault(key, live.read_as_of or time.time_ns() // 1000)
             if key not in self._ready:
+                if len(self._ready) >= self._most:
+                    self._drop_kinds()
                 self._ready[key] = OrderedDict()
                 self._covered.clear()
             self._ready[key][live.job.id] = live
         live.keys = keys
         if keys:
             self.look_again()
+
+    def _drop_kinds(self) -> None:
+        self._ready = {key: jobs for key, jobs in self._ready.items() if jobs}
+        self._most = 2 * len(self._ready) + _SPARE
 
     def look_again(self) -> None:
         """There may be something for those who wait: a task became ready, or a slot free."""
@@ -96,7 +116,7 @@ class Dispatcher:
     def forget(self, live: LiveJob) -> None:
         for key in live.keys:
             self._ready[key].pop(live.job.id, None)
-        live.keys = set()
+        live.keys = {}
 
     def jobs_for(self, capability: Capability) -> Iterator[tuple[LiveJob, list[int]]]:
         """Yield the jobs with a ready task for this runner, each with the kinds it may take, and let them take turns.
@@ -115,12 +135,12 @@ class Dispatcher:
 
         It costs what is taken of it: an exchange that claims one task does not look at 10,000 jobs.
         """
-        jobs = self._ready[key]
+        jobs = self._ready.get(key, _NOTHING)  # it may have been dropped since it was found
         for _ in range(len(jobs)):
             if not jobs or self._slots.full(key.slot, key.limit):
                 break
             job_id = next(iter(jobs))
-            jobs.move_to_end(job_id)
+            self._ready[key].move_to_end(job_id)
             yield jobs[job_id]
         yield from self._with_room(key)
 
@@ -128,12 +148,13 @@ class Dispatcher:
         """Return the jobs listed there that have a slot of their own left, though the key has none."""
         if not self._slots.full(key.slot, key.limit):
             return []
-        return [live for live in self._slots.with_room(key.slot).values() if live.job.id in self._ready[key]]
+        jobs = self._ready.get(key, _NOTHING)
+        return [live for live in self._slots.with_room(key.slot).values() if live.job.id in jobs]
 
     def _offers(self, key: SpecKey) -> bool:
         """Whether a task that is listed there may run."""
         if not self._slots.full(key.slot, key.limit):
-            return bool(self._ready[key])
+            return bool(self._ready.get(key))
         return bool(self._with_room(key))
 
     def _fits(self, own: SpecKey, key: SpecKey, capability: Capability) -> bool:
@@ -144,6 +165,8 @@ class Dispatcher:
         if keys is None:
             keys = [key for key in self._ready if capability.covers(key)]
             keys.sort(key=lambda key: -key.priority)
+            if len(self._covered) >= _MOST_COVERED:
+                self._covered.clear()
             self._covered[capability] = keys
         return keys
 
@@ -151,9 +174,13 @@ class Dispatcher:
 
     def hold(self, waiter: Waiter, seconds: float) -> None:
         """Answer the waiter as soon as a task is ready for it; in so many seconds at the latest."""
+        if len(self._waiters) >= _MOST_WAITERS:
+            self._answer(next(iter(self._waiters.values())), False)
         self._waiters[waiter.runner] = waiter
         self._alike.setdefault(waiter.capability, {})[waiter.runner] = waiter
-        waiter.timer = asyncio.get_running_loop().call_later(seconds, self._answer, waiter, False)
+        waiter.timer = asyncio.get_running_loop().call_later(
+            min(LONGEST_WAIT, seconds), self._answer, waiter, False
+        )
 
     def supersede(self, runner: str) -> None:
         """A new exchange of the runner arrived: the one that is held open is answered at once."""

@@ -34,7 +34,7 @@ class Erasures:
         find: Callable[[str], Awaitable[LiveJob | None]],
         remove: Callable[[str], Awaitable[None]],
         decide: Callable[[LiveJob, Command], object],
-        told: Callable[[str], Awaitable[None]],
+        told: Callable[[LiveJob], Awaitable[None]],
     ) -> None:
         """`find` gives the job as it is by now, `remove` removes what it kept; `told` tells runners that it is over."""
         self._keyring = keyring
@@ -106,8 +106,8 @@ class Erasures:
         await live.written()  # nothing is destroyed because of a deletion that the log does not have
         await self._remove(job_id)
         await self._keyring.destroy(job_id, live.job.options.sealed)
-        live = await self._find(job_id)
-        if live is not None:
+        live = await self._find(job_id) or live
+        if not live.dead:
             self._decide(live, EraseJob(job_id))
             await live.written()
-        await self._told(job_id)
+        await self._told(live)

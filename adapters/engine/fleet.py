@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import nats.errors
 import nats.js.errors
+from nats.aio.subscription import Subscription
 from nats.js.kv import KeyValue
 
 from ..clocks import clock
 from ..nats.buckets import key_value
-from ..nats.names import Names
+from ..nats.names import Names, token_of
 from ..nats.stored import stored_messages
-from ..nats.wire import Wire
+from ..nats.wire import Message, Wire
 from .ownership import RENEWAL, TTL
 
 log = logging.getLogger(__name__)
 
 _PRESENCE = "engine."
+_ANSWER = 0.2  # seconds for the answer of an engine that is called
 
 
 class Picture(NamedTuple):
@@ -37,7 +39,7 @@ class Presence:
 
     def __init__(self, bucket: KeyValue, engine_id: str) -> None:
         self._bucket = bucket
-        self._key = _PRESENCE + re.sub(r"[^A-Za-z0-9]", "-", engine_id)
+        self._key = _PRESENCE + token_of(engine_id)
         self._value = engine_id.encode()
         self._saying: asyncio.Task[None] | None = None
 
@@ -86,9 +88,9 @@ async def look(client: Wire, names: Names) -> Picture:
 
 
 class Silence:
-    """Notes which keys have been silent for so long that their leases are over, by this engine's own clock.
+    """Notes for how long keys have been silent, by this engine's own clock.
 
-    The server removes them some time later: up to two seconds, as it looks only so often.
+    The server removes those whose lease is over some time later: up to two seconds, as it looks only so often.
     """
 
     def __init__(self) -> None:
@@ -96,11 +98,49 @@ class Silence:
             str | int, tuple[int, float]
         ] = {}  #: the revision of each key, and when it was new here
 
-    def keys(self, picture: Picture) -> set[str | int]:
-        """Return those of the picture that are silent. To be asked with every picture."""
+    def note(self, picture: Picture) -> None:
+        """To be told of every picture."""
         now = clock()
         before, self._heard = self._heard, {}
         for key, revision in picture.revisions.items():
             heard = before.get(key)
             self._heard[key] = heard if heard is not None and heard[0] == revision else (revision, now)
-        return {key for key, (_, at) in self._heard.items() if now > at + TTL}
+
+    def longer_than(self, seconds: float) -> set[str | int]:
+        """Return the keys of the last picture without a sign of life for longer than that."""
+        now = clock()
+        return {key for key, (_, at) in self._heard.items() if now > at + seconds}
+
+
+class Calls:
+    """Answers to the name of this engine: one that is not there any more is found out by that nobody does."""
+
+    def __init__(self, client: Wire, names: Names) -> None:
+        self._client = client
+        self._names = names
+
+    async def listen(self, engine_id: str) -> Subscription:
+        """Answer from now on, until the subscription ends. Errors: of nats-py."""
+        return await self._client.listen(self._names.engine(engine_id), self._answer)
+
+    async def gone(self, engine_ids: Iterable[str]) -> set[str]:
+        """Return those of these engines that have no connection any more, by the word of the server.
+
+        One that is suspended has one, and so has one whose machine lost its power: their leases have to run out.
+        """
+        asked = list(engine_ids)
+        answers = await asyncio.gather(*(self._is_gone(one) for one in asked))
+        return {one for one, gone in zip(asked, answers, strict=True) if gone}
+
+    async def _is_gone(self, engine_id: str) -> bool:
+        try:
+            await self._client.request(self._names.engine(engine_id), timeout=_ANSWER)
+        except nats.errors.NoRespondersError:
+            return True
+        except (nats.errors.Error, OSError):
+            return False
+        return False
+
+    def _answer(self, message: Message) -> None:
+        if message.reply:
+            self._client.post(message.reply, b"")

@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from jobledger.core.limits import LONGEST_WAIT
+
 from ..protocol import FollowJob, JobStatus
+
+#: open questions at a time: of more, the oldest ones are answered with what is known, and are asked again
+_MOST = 100_000
 
 
 class _Follower:
@@ -22,15 +27,24 @@ class Followers:
     """Open questions, by job."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, set[_Follower]] = {}
+        self._waiting: dict[str, dict[_Follower, None]] = {}  #: in the order in which they asked
+        self._open: dict[_Follower, None] = {}  #: the same ones, whatever they ask about
 
     def hold(self, request: FollowJob, status: JobStatus, answer: Callable[[JobStatus], None]) -> None:
         """Have `answer` called with the first status that is news to whoever asked, or with the last one known when
         time is up."""
+        if len(self._open) >= _MOST:
+            self._answer(next(iter(self._open)))
         follower = _Follower(request, status, answer)
-        self._waiting.setdefault(request.job_id, set()).add(follower)
+        self._open[follower] = None
+        self._waiting.setdefault(request.job_id, {})[follower] = None
         loop = asyncio.get_running_loop()
-        follower.timer = loop.call_later(max(0.0, request.wait), self._answer, follower)
+        follower.timer = loop.call_later(min(max(0.0, request.wait), LONGEST_WAIT), self._answer, follower)
+
+    @property
+    def waiting(self) -> int:
+        """How many questions are open."""
+        return len(self._open)
 
     def wait_for(self, job_id: str) -> bool:
         """Whether anybody waits for news of the job."""
@@ -45,15 +59,15 @@ class Followers:
 
     def answer_all(self) -> None:
         """Answer everyone with what is known: the engine is leaving."""
-        for waiting in list(self._waiting.values()):
-            for follower in list(waiting):
-                self._answer(follower)
+        for follower in list(self._open):
+            self._answer(follower)
 
     def _answer(self, follower: _Follower) -> None:
-        waiting = self._waiting.get(follower.request.job_id, set())
-        if follower not in waiting:
+        if follower not in self._open:
             return
-        waiting.discard(follower)
+        del self._open[follower]
+        waiting = self._waiting[follower.request.job_id]
+        del waiting[follower]
         if not waiting:
             del self._waiting[follower.request.job_id]
         assert follower.timer is not None

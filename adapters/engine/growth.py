@@ -12,8 +12,8 @@ class Growth:
     """How many tasks a job had when. 16 bytes for each second in which some were submitted."""
 
     def __init__(self) -> None:
-        self._sizes = array("Q")
-        self._times = array("Q")
+        self._sizes = array("q")
+        self._times = array("q")
 
     def note(self, size: int, at: int) -> None:
         """The job has so many tasks at this time (µs since 1970 UTC).

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 
+from jobledger.core.decisions import Refusal
 from jobledger.core.errors import DamagedLog
 from jobledger.core.job import Job, evolve_all
 from jobledger.core.lifecycle import LifecycleError
+from jobledger.core.limits import MAX_JOB_ID
+from jobledger.core.tokens import PLAIN
 
 from ..nats.log import read_job
 from ..nats.names import Names
@@ -54,23 +58,33 @@ class LiveJobs:
         return self._live.get(job_id)
 
     def create(self, job_id: str) -> LiveJob:
-        """Return a job that is taken to be new. If it is not, its first append is refused and it will be read."""
+        """Return a job that is taken to be new. If it is not, its first append is refused and it will be read.
+
+        Errors: Refusal of an id that can be none.
+        """
+        _check_id(job_id)
         live = self._live[job_id] = LiveJob(Job(job_id))
         return live
 
     async def load(self, job_id: str) -> LiveJob | None:
         """Return the job, reading it from the log if need be, or None if the log has no such job.
 
-        Errors: DamagedLog; ServerUnavailable.
+        Errors: DamagedLog; ServerUnavailable; Refusal of an id that can be none.
         """
         live = self._live.get(job_id)
         if live is not None:
             return live
+        _check_id(job_id)
         task = self._loading.get(job_id)
         if task is None:
             task = self._loading[job_id] = asyncio.create_task(self._read(job_id))
-            task.add_done_callback(lambda _: self._loading.pop(job_id, None))
+            task.add_done_callback(partial(self._loaded, job_id))
         return await asyncio.shield(task)
+
+    def _loaded(self, job_id: str, task: asyncio.Task[LiveJob | None]) -> None:
+        self._loading.pop(job_id, None)
+        if not task.cancelled():
+            task.exception()  # whoever waited for it has it, or has gone meanwhile
 
     async def _read(self, job_id: str) -> LiveJob | None:
         try:
@@ -120,3 +134,14 @@ class LiveJobs:
     def settled_status(self, job_id: str) -> JobStatus | None:
         """Return the last status of a job that settled here and is not in memory any more."""
         return None if job_id in self._live else self._settled.get(job_id)
+
+
+def _check_id(job_id: str) -> None:
+    """Refuse an id that is not one token of a subject: with spaces or line breaks in it, who sent it would speak to the
+    server in the engine's name."""
+    if len(job_id) > MAX_JOB_ID or not PLAIN.fullmatch(job_id):
+        raise Refusal(
+            "invalid",
+            f"{job_id!r:.100} can be no job's id: that is up to {MAX_JOB_ID} letters, digits, dashes and underscores, "
+            "such as a UUID",
+        )

@@ -7,11 +7,19 @@ claim gets a fresh lease.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from .live import LiveJob
 
 #: jobs of a runner beyond twice those it had when they were looked through last: then they are looked through again
 _SPARE = 64
+
+
+class Silent(NamedTuple):
+    """A runner that gave no sign of life in time."""
+
+    runner: str
+    heard: bool  #: whether it ever gave one to this engine: of others the log says that they hold something
 
 
 class Leases:
@@ -24,7 +32,12 @@ class Leases:
         self._clock = clock  # monotonic
         self._find = find
         self._deadlines: dict[str, float] = {}
+        self._unheard: set[str] = set()  #: those of them that only the log knows
         self._jobs: dict[str, _Claimed] = {}
+
+    @property
+    def now(self) -> float:
+        return self._clock()
 
     @property
     def runners(self) -> int:
@@ -38,25 +51,47 @@ class Leases:
 
     def extend(self, runner: str) -> None:
         self._deadlines[runner] = self._clock() + self.length
+        if self._unheard:
+            self._unheard.discard(runner)
 
     def claimed(self, runner: str, live: LiveJob) -> None:
         """The runner holds tasks of this job."""
         if runner not in self._deadlines:
             self.extend(runner)
+            self._unheard.add(runner)
         jobs = self._jobs.get(runner)
         if jobs is None:
             jobs = self._jobs[runner] = _Claimed()
-        jobs.ids.add(live.job.id)
+        jobs.ids[live.job.id] = None
         if len(jobs.ids) > jobs.most:
-            jobs.ids = {job_id for job_id in jobs.ids if (job := self._find(job_id)) and job.job.claimed_by}
+            jobs.ids = {
+                job_id: None for job_id in jobs.ids if (job := self._find(job_id)) and job.job.claimed_by
+            }
             jobs.most = 2 * len(jobs.ids) + _SPARE
 
-    def expired(self) -> Iterator[str]:
-        """Yield, and forget, the runners that gave no sign of life in time."""
+    def expired(self) -> list[Silent]:
+        """Return the runners that gave no sign of life in time: each once. What they hold is theirs until `forget`."""
         now = self._clock()
-        for runner in [runner for runner, deadline in self._deadlines.items() if deadline <= now]:
+        silent = [runner for runner, deadline in self._deadlines.items() if deadline <= now]
+        for runner in silent:
             del self._deadlines[runner]
-            yield runner
+        found = [Silent(runner, runner not in self._unheard) for runner in silent]
+        self._unheard.difference_update(silent)
+        return found
+
+    def overdue(self) -> Iterator[str]:
+        """Yield the runners that have been silent for half a lease: who holds anything speaks three times in one."""
+        soon = self._clock() + self.length / 2
+        return (runner for runner, deadline in self._deadlines.items() if deadline < soon)
+
+    def forget(self, runner: str) -> None:
+        """Nothing is the runner's any more: without this, each that was ever lost would be kept in mind."""
+        if runner not in self._deadlines:
+            self._jobs.pop(runner, None)
+
+    def is_free(self, runner: str) -> bool:
+        """Whether the runner holds nothing."""
+        return next(self.held(runner), None) is None
 
     def held(self, runner: str) -> Iterator[tuple[LiveJob, list[int]]]:
         """Yield the runner's running tasks, by job."""
@@ -69,7 +104,7 @@ class Leases:
             if live and tasks:
                 yield live, tasks
             else:
-                jobs.ids.discard(job_id)
+                jobs.ids.pop(job_id, None)
         if not jobs.ids:
             self._jobs.pop(runner, None)
 
@@ -80,5 +115,5 @@ class _Claimed:
     __slots__ = ("ids", "most")
 
     def __init__(self) -> None:
-        self.ids: set[str] = set()
+        self.ids: dict[str, None] = {}  #: in the order in which it did
         self.most = _SPARE  #: ids after which it is time for that

@@ -7,9 +7,10 @@ for it is told to ask again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from jobledger.core.commands import Command, ExpireJob
 from jobledger.core.decisions import Refusal, decide
@@ -20,6 +21,7 @@ from jobledger.core.job import evolve
 from ..metrics.engine import EngineMeter
 from ..nats.log import LogWriter
 from ..nats.names import Names
+from ..nats.partitions import Partition
 from ..nats.wire import Wire
 from ..protocol import Halted, JobStatus, encode
 from ..sealing.keys import Keyring, KeyStore
@@ -34,12 +36,15 @@ from .jobs import LiveJobs
 from .leases import Leases
 from .live import LiveJob
 from .recovery import Checkpoint, Progress
+from .room import Room
 from .slots import Slots
+from .suspects import Suspects
 from .timers import Timers
 
 log = logging.getLogger(__name__)
 
-_PAUSE = 0.5  # seconds before a job that could not be read is read again
+_PAUSE = 0.5  # seconds before a job that could not be read is read again; the most where it cannot be written again and again
+_FIRST_PAUSE = 0.02  # seconds before it is read when its second commit in a row was not written; doubled with every other
 _AT_ONCE = 32  # jobs that are read side by side
 
 
@@ -54,39 +59,45 @@ class Ledger:
         engine_id: str,
         lease: float,
         meter: EngineMeter,
+        room: Room,
         keys: KeyStore | None = None,
         owned: Callable[[], bool],
     ) -> None:
         self._client = client
         self._names = names
         self.meter = meter
+        self.room = room
         self._log = LogWriter(client, names)
         self.jobs = LiveJobs(client, names)
         self.slots = Slots()
         self.dispatcher = Dispatcher(self.slots, wake=client.wake)
-        self.aftermath = Aftermath(client, names)
+        self.aftermath = Aftermath(client, names, owned=owned)
         own = [] if keys is None else [keys]
         self.erasures = Erasures(
             Keyring([NatsKeys(lambda work: work(client, names)), *own]),
             find=self.find,
             remove=self.aftermath.remove,
             decide=self._erased,
-            told=lambda job_id: client.publish(names.halted, encode(Halted(job_id))),
+            told=lambda live: self._tell(live, Halted(live.job.id)),
         )
         self._timers = Timers(micros, self._alarmed)
         self.leases = Leases(lease, time.monotonic, self.jobs.get)
+        self.suspects = Suspects(self.leases, self.dispatcher, time.monotonic)
         self.followers = Followers()
         self._committer = Committer(
             self._log,
             engine_id,
             meter,
+            room,
             wake=client.wake,
             owned=owned,
             on_written=self._acknowledged,
             on_failed=self._not_written,
+            on_parked=self.refresh,
         )
         self.background = Background()
         self._progress = Progress()
+        self._failures: dict[str, int] = {}  #: by job, how many of its commits in a row were not written
         self._closed = False
 
     async def open(self, checkpoint: Checkpoint, due: Callable[[], None]) -> None:
@@ -103,13 +114,14 @@ class Ledger:
 
     async def adopt(self, checkpoint: Checkpoint) -> None:
         """Bring those of these jobs to memory that are not there."""
-        ids = iter([job_id for job_id in checkpoint.live if not self.jobs.known(job_id)])
+        unknown = [job_id for job_id in checkpoint.live if not self.jobs.known(job_id)]
+        ids = iter(unknown)
 
         async def some() -> None:
             for job_id in ids:
                 await self._adopt(job_id)
 
-        readers = [asyncio.ensure_future(some()) for _ in range(_AT_ONCE)]
+        readers = [asyncio.ensure_future(some()) for _ in unknown[:_AT_ONCE]]
         try:
             await asyncio.gather(*readers)
         finally:
@@ -140,14 +152,30 @@ class Ledger:
 
     async def written(self, timeout: float) -> None:
         """Wait until all that was decided is in the log, `timeout` seconds at most."""
-        writing = [live.written() for live in self.jobs if not live.idle]
-        if writing:
-            await asyncio.wait(writing, timeout=timeout)
+        writing = [live.written() for live in self.jobs if not live.idle and live.parked is None]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await asyncio.gather(*writing, return_exceptions=True)
 
     async def close(self) -> None:
+        self._committer.close()
         await self.erasures.close()
         await self.background.cancel()
         await self._log.close()
+
+    @property
+    def partition(self) -> Partition:
+        return self._names.partition
+
+    @property
+    def parked(self) -> int:
+        """How many jobs have something decided that the log has no room for."""
+        return self._committer.parked
+
+    @property
+    def unwritable(self) -> str | None:
+        """Why something that was decided cannot be written just now, if anything."""
+        return self._committer.unwritable
 
     # -- decisions ------------------------------------------------------------------------------------------------
 
@@ -160,7 +188,7 @@ class Ledger:
         if live is None:
             live = await self.jobs.load(job_id)
             if live is not None:
-                for runner in set(live.job.claimed_by.values()):
+                for runner in dict.fromkeys(live.job.claimed_by.values()):
                     self.leases.claimed(runner, live)
                 self.refresh(live)
                 live.read_as_of = 0
@@ -217,6 +245,13 @@ class Ledger:
         self.jobs.settle(live, status)
         return status
 
+    def let_go(self, job_ids: Iterable[str]) -> None:
+        """Forget those of these jobs that are settled: they were read again only because somebody spoke of them."""
+        for job_id in job_ids:
+            live = self.jobs.get(job_id)
+            if live is not None and live.settled:
+                self.settle(live)
+
     def _unlist(self, live: LiveJob) -> None:
         self._timers.clear(live)
         self.dispatcher.forget(live)
@@ -237,28 +272,43 @@ class Ledger:
 
     def _acknowledged(self, live: LiveJob) -> None:
         self._progress.wrote(live.position)
+        if self._failures:
+            self._failures.pop(live.job.id, None)
         self._written(live)
 
     def _written(self, live: LiveJob) -> None:
         if self.followers.wait_for(live.job.id):
             self.followers.tell(live.job.id, live.status)
-        if live.job.slots and self.slots.refresh(live):
+        # Whoever waited for the commit may have found the job settled, and it is forgotten already.
+        if live.job.slots and not live.dead and self.slots.refresh(live):
             self.dispatcher.look_again()
         for notice in halts.news(live):
-            self.background.run(self._client.publish(self._names.halted, encode(notice)))
+            self.background.run(self._tell(live, notice))
         if live.reusable and live.idle:
             self.aftermath.written(live)
         if live.settled:
             self.settle(live)
 
+    async def _tell(self, live: LiveJob, notice: Halted) -> None:
+        """Have the runners hear of it that can hold tasks of the job."""
+        for cluster in dict.fromkeys(spec.cluster for spec in live.job.specs):
+            await self._client.publish(self._names.halted(cluster), encode(notice))
+
     def _not_written(self, live: LiveJob, reason: str) -> None:
         self._unlist(live)
         self.jobs.throw_away(live)
         if not self._closed:
-            self.background.run(self._reload(live.job.id))
+            failures = self._failures[live.job.id] = self._failures.get(live.job.id, 0) + 1
+            self.background.run(self._reload(live.job.id, failures))
 
-    async def _reload(self, job_id: str) -> None:
-        """Bring a job back that was thrown away: nobody may ask for it again, but its leases have to end."""
+    async def _reload(self, job_id: str, failures: int) -> None:
+        """Bring a job back that was thrown away: nobody may ask for it again, but its leases have to end.
+
+        Not at once where that failed before: what is due is decided as soon as the job is back, and against a log that is
+        full, or belongs to another engine by now, that would go on without a rest.
+        """
+        if failures > 1:
+            await asyncio.sleep(min(_PAUSE, _FIRST_PAUSE * 2 ** min(failures - 2, 10)))
         while not self._closed:
             try:
                 live = await self.find(job_id)
@@ -271,6 +321,7 @@ class Ledger:
                 await asyncio.sleep(_PAUSE)
             else:
                 if live is None:
+                    self._failures.pop(job_id, None)
                     self._free_slots(job_id)
                 elif live.idle:
                     self._written(live)  # what was in doubt may be in the log

@@ -24,6 +24,14 @@ class NotWritten(JobLedgerError):
     """A decision did not reach the log, or is not known to have. The job was forgotten and will be read again."""
 
 
+class TooLarge(NotWritten):
+    """A decision takes more than one message holds: it was not made, and cannot be."""
+
+
+class NoRoom(NotWritten):
+    """The log did not take the first commit of a job. It is certain that there is no such job."""
+
+
 #: called with None when something is in the log, or with why that is not known
 Written: TypeAlias = Callable[[NotWritten | None], None]
 
@@ -64,7 +72,7 @@ class LiveJob:
         self.decided = 0  #: how many decisions were made
         self.durable = 0  #: how many of them are acknowledged
         self.waiting: deque[tuple[int, Written]] = deque()  #: who waits for how many to be durable
-        self.keys: set[SpecKey] = set()  #: where the dispatcher lists this job
+        self.keys: dict[SpecKey, None] = {}  #: where the dispatcher lists this job, in order
         self._key_of: list[SpecKey] = []  # by kind; to make one takes 1 µs (Python 3.11)
         self._limits: dict[str, int] = {}  # by concurrency key, the smallest one that was asked for
         self.listed_since: dict[SpecKey, int] = {}  #: and since when without a break, in µs
@@ -81,6 +89,7 @@ class LiveJob:
         self.waits = Waits()
         self.alarm: asyncio.TimerHandle | None = None  #: when to look at it again; see `Timers`
         self.alarm_at: int | None = None
+        self.parked: NotWritten | None = None  #: why what was decided waits for the log to have room for it
         self.dead = False  #: thrown away: whoever still holds it must ask for the job again
 
     def when_written(self, written: Written) -> None:
@@ -90,6 +99,8 @@ class LiveJob:
         """
         if self.durable == self.decided:
             written(None)
+        elif self.parked is not None:
+            written(self.parked)
         else:
             self.waiting.append((self.decided, written))
 
@@ -115,13 +126,27 @@ class LiveJob:
             _, written = self.waiting.popleft()
             written(None)
 
-    def abandoned(self, reason: str) -> None:
-        """What is not acknowledged may or may not be in the log: nobody may build on this object any more."""
+    def abandoned(self, problem: NotWritten, *, to_first: NotWritten | None = None) -> None:
+        """What is not acknowledged may or may not be in the log: nobody may build on this object any more.
+
+        Shape:  `to_first` is what the one is told instead that waits for the oldest decision.
+        """
         self.dead = True
         self.decisions.clear()
+        if to_first is not None and self.waiting:
+            _, written = self.waiting.popleft()
+            written(to_first)
+        self._tell(problem)
+
+    def park(self, problem: NotWritten) -> None:
+        """What was decided stays, and is written once the log has room: who waits for it is told to ask again."""
+        self.parked = problem
+        self._tell(problem)
+
+    def _tell(self, problem: NotWritten) -> None:
         while self.waiting:
             _, written = self.waiting.popleft()
-            written(NotWritten(reason))
+            written(problem)
 
     def note_reusable(self, events: list[Event]) -> None:
         """Some of these events say by which key their task can be found later."""

@@ -13,27 +13,36 @@ from __future__ import annotations
 import logging
 import zlib
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Annotated
 
 import msgspec
 import nats.errors
 import nats.js.errors
+from msgspec import Meta
 
-from ..nats.log import newest_commits, scan
+from jobledger.core.undecodable import UNDECODABLE
+
+from ..nats.log import ScannedCommit, newest_commits, scan
 from ..nats.names import Names
 from ..nats.partitions import partition_of
+from ..nats.tail import last_position
 from ..nats.wire import Wire
 
 log = logging.getLogger(__name__)
 
+#: bytes of a checkpoint when it is unpacked; 1,000,000 live jobs take 38 MB
+LARGEST = 64 * 1024 * 1024
+
 #: commits after which a checkpoint is due: scanned in half a second
 MANY = 20_000
+_ANSWER = 2.0  # seconds for an answer of JetStream
 
 
 class Checkpoint(msgspec.Struct, array_like=True):
     """Every job of `live`, and none that was written to at or before `position` beside them, is unsettled there."""
 
-    position: int = 0
+    position: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     live: list[str] = []
 
 
@@ -94,9 +103,7 @@ async def find_live_jobs(
     live = {number: dict.fromkeys(checkpoint.live) for number, checkpoint in found.items()}
     of = parts[0].partition.of
     position = min(checkpoint.position for checkpoint in found.values())
-    async for commit in (
-        scan(client, parts[0], after=position) if position else newest_commits(client, parts[0])
-    ):
+    async for commit in _unread(client, parts[0], position):
         position = commit.position
         number = partition_of(commit.job_id, of)
         if number not in found or position <= found[number].position:
@@ -113,6 +120,16 @@ async def find_live_jobs(
     ]
 
 
+async def _unread(client: Wire, names: Names, position: int) -> AsyncIterator[ScannedCommit]:
+    """Yield the commits of all jobs behind a position, up to the newest one; from the beginning, of each job the newest."""
+    if not position:
+        async for commit in newest_commits(client, names):
+            position = commit.position
+            yield commit
+    async for commit in scan(client, names, after=position):
+        yield commit
+
+
 async def save(client: Wire, names: Names, checkpoint: Checkpoint) -> None:
     """Write the checkpoint down. That it fails is no matter."""
     # Ids are mostly random hexadecimal digits: 1 MiB, the usual limit of a server, holds about 50,000 of them.
@@ -124,23 +141,37 @@ async def save(client: Wire, names: Names, checkpoint: Checkpoint) -> None:
         )
         return
     try:
-        bucket = await client.jetstream().key_value(names.checkpoints_bucket)
+        bucket = await client.jetstream(timeout=_ANSWER).key_value(names.checkpoints_bucket)
         await bucket.put(names.checkpoint_key, data)
     except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
         log.info("no checkpoint was written: %s", error)
 
 
-async def _load(client: Wire, names: Names) -> Checkpoint:
-    stream = client.jetstream()
+def decode_checkpoint(data: bytes) -> Checkpoint:
+    """Return the checkpoint; an empty one, which costs time and nothing else, where it is damaged."""
+    unpacked = zlib.decompressobj()
     try:
-        try:
-            bucket = await stream.key_value(names.checkpoints_bucket)
-        except nats.js.errors.BucketNotFoundError:
-            bucket = await stream.create_key_value(bucket=names.checkpoints_bucket, history=1)
-        entry = await bucket.get(names.checkpoint_key)
-        return _decode(zlib.decompress(entry.value or b""))
-    except nats.js.errors.KeyNotFoundError:
-        return Checkpoint()
-    except (msgspec.MsgspecError, zlib.error) as error:
+        found = unpacked.decompress(data, LARGEST)
+        if not unpacked.eof:
+            raise zlib.error(f"it is cut off, or has more than {LARGEST:,} bytes")
+        return _decode(found)
+    except (*UNDECODABLE, zlib.error) as error:
         log.warning("the checkpoint is damaged and not used: %s", error)
+        return Checkpoint()
+
+
+async def _load(client: Wire, names: Names) -> Checkpoint:
+    try:
+        bucket = await client.jetstream(timeout=_ANSWER).key_value(names.checkpoints_bucket)
+        entry = await bucket.get(names.checkpoint_key)
+        checkpoint = decode_checkpoint(entry.value or b"")
+        newest = await last_position(client, names.log_stream)
+        if checkpoint.position <= newest:
+            return checkpoint
+        # It would hide what was written since: the log was restored from a backup, or made anew, and the bucket was not.
+        log.warning(
+            "the checkpoint of position %d is not used: the log ends at %d", checkpoint.position, newest
+        )
+        return Checkpoint()
+    except (nats.js.errors.KeyNotFoundError, nats.js.errors.BucketNotFoundError):
         return Checkpoint()

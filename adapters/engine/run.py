@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,14 +14,18 @@ import nats.js.errors
 
 from jobledger.core.errors import ServerUnavailable
 
+from ..clocks import clock
 from ..metrics.answering import Answering
 from ..metrics.engine import EngineMeter
 from ..nats.connection import Endpoint, connect_patiently
 from ..nats.names import Names
+from ..nats.quorum import missing_quorum
+from ..nats.replication import hold_alike
 from ..nats.streams import ensure_divided
 from ..nats.wire import Wire
 from ..process import process_id
 from .ownership import Ownership, make_buckets
+from .room import Room
 from .service import Engine
 from .share import Share
 from .waiting import wait_any
@@ -30,6 +36,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_PAUSE = 0.2  # seconds between two tries to serve
+_ANSWER = 2.0  # seconds for an answer of JetStream: what is asked while it has no leader is never answered
+_REMINDER = 30.0  # seconds after which a reason that lasts is told again
 DEFAULT_LEASE = 15.0  # seconds; long enough for a runner's machine to swap or to stop for a collection
 
 
@@ -45,12 +54,15 @@ async def run_engine(
     keys: KeyStore | None = None,
     partitions: int | None = None,
     replicas: int = 1,
+    max_bytes: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
 ) -> None:
     """Serve a share of `namespace` until `stop` is set. Where others own all of it, stand by until one of them is gone.
 
     Units:  `lease` is the seconds a runner may be silent before its claims expire.
     Shape:  `takeover` owns the namespace at once: for a caller who knows that the engine before it is dead.
-            `partitions` is as for `ensure_divided`, `replicas` how many servers are to hold the log at least.
+            `partitions` and `max_bytes` are as for `ensure_divided`, `replicas` how many servers are to hold the log at
+            least. `folder` is where the server keeps it, for who knows: new jobs are then refused before the disk is full.
             `metrics` is where this process tells over HTTP what it has counted. `keys` has keys of sealed jobs, besides
             the NATS server.
     A server that is away is waited for, at the start too.
@@ -70,6 +82,7 @@ async def run_engine(
         return
     client = connecting.result()
     meter = EngineMeter()
+    room = Room(client, names, folder)
 
     def engine(within: Names, ownership: Ownership) -> Engine:
         return Engine(
@@ -78,9 +91,17 @@ async def run_engine(
             engine_id=engine_id,
             lease=lease,
             meter=meter,
+            room=room,
             keys=keys,
             owned=lambda: ownership.sure,
         )
+
+    complaints = _Complaints(engine_id)
+    raised: list[asyncio.Future[None]] = []  #: what need not be waited for
+
+    def ready() -> None:
+        complaints.end()
+        on_ready()
 
     answering = Answering(client, names, "engine", engine_id, meter.samples)
     try:
@@ -91,18 +112,46 @@ async def run_engine(
             await _until_connected(client, stop)
             disturbed.clear()
             try:
-                js = client.jetstream()
-                held = await ensure_divided(js, names, replicas=replicas, partitions=partitions)
+                js = client.jetstream(timeout=_ANSWER)
+                held = await ensure_divided(
+                    js, names, replicas=replicas, partitions=partitions, max_bytes=max_bytes
+                )
                 leases = await make_buckets(client, names, replicas=held.replicas)
                 parts = names.parts(held.partitions)
                 share = Share(client, leases, parts, engine_id, engine, takeover=takeover)
-                await share.run(stop, disturbed, on_ready)
+                if held.replicas > 1 and not raised:
+                    raised.append(asyncio.ensure_future(hold_alike(client, names, held.replicas)))
+                watching = asyncio.create_task(room.watch())
+                try:
+                    await share.run(stop, disturbed, ready)
+                finally:
+                    watching.cancel()
             except (nats.errors.Error, nats.js.errors.Error, ServerUnavailable, OSError) as error:
-                log.warning("engine %s starts over: %s", engine_id, error or type(error).__name__)
-                await wait_any(stop, timeout=0.2)
+                complaints.tell(await missing_quorum(client, names) or error)
+                await wait_any(stop, timeout=_PAUSE)
     finally:
+        for one in raised:
+            one.cancel()
         await answering.stop()
         await client.close()
+
+
+class _Complaints:
+    """Why this engine does not serve: told when it begins, when the reason is another one, and now and then."""
+
+    def __init__(self, engine_id: str) -> None:
+        self._id = engine_id
+        self._said = ""
+        self._at = -math.inf
+
+    def tell(self, error: Exception) -> None:
+        reason, now = str(error) or type(error).__name__, clock()
+        if reason != self._said or now > self._at + _REMINDER:
+            log.warning("engine %s does not serve, and starts over: %s", self._id, reason)
+            self._said, self._at = reason, now
+
+    def end(self) -> None:
+        self._said = ""
 
 
 async def _until_connected(client: Wire, stop: asyncio.Event) -> None:

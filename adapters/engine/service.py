@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,15 +11,18 @@ from nats.aio.subscription import Subscription
 
 from .. import protocol as p
 from ..metrics.engine import EngineMeter
-from ..nats.names import Names
+from ..nats.names import Names, is_answerable
 from ..nats.wire import Message, Wire
 from ..sealing.keys import KeyStore
 from .answers import LEAVING, Answer, answer_to
 from .commands import Commands
 from .exchange import Exchanges
+from .gate import Gate
 from .heartbeats import SignsOfLife
+from .holdings import Holdings
 from .ledger import Background, Ledger
 from .recovery import Checkpoint
+from .room import Room
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Engine:
         engine_id: str,
         lease: float,
         meter: EngineMeter,
+        room: Room,
         keys: KeyStore | None = None,
         owned: Callable[[], bool],
     ) -> None:
@@ -57,13 +60,16 @@ class Engine:
         self._meter = meter
         self._owned = owned
         self._ledger = Ledger(
-            client, names, engine_id=engine_id, lease=lease, meter=meter, keys=keys, owned=owned
+            client, names, engine_id=engine_id, lease=lease, meter=meter, room=room, keys=keys, owned=owned
         )
-        room = int(client.max_payload * CLAIM_SHARE)
+        self._room = room
+        most = int(client.max_payload * CLAIM_SHARE)
         self._requests = Background()
-        self._commands = Commands(self._ledger, names.partition, self._requests, room=room)
-        self._exchanges = Exchanges(self._ledger, room=room)
+        self._commands = Commands(self._ledger, names.partition, self._requests)
+        self._exchanges = Exchanges(self._ledger, room=most)
         self._signs = SignsOfLife(self._ledger)
+        self._holdings = Holdings(self._ledger, self._requests, room=most)
+        self._gate = Gate(client, names, self._ledger, self._requests)
         self._bounces = client.new_inbox()
         self._recent: OrderedDict[str, list[p.ClaimedJob]] = OrderedDict()  #: answers that may yet bounce
         self._handed_out = 0
@@ -80,12 +86,19 @@ class Engine:
             (self._names.command, self._accepts(self._commands.handle)),
             (self._names.exchanges, self._accepts(self._exchanges.handle)),
             (self._names.heartbeats, self._accepts(self._signs.heartbeat)),
+            (self._names.results, self._accepts(self._holdings.handle)),
         ):
-            # No queue group: one that is suspended would take half of the requests with it. It is silent when it goes on.
+            # No queue group: one that is suspended would take half of the requests with it.
             self._subscriptions.append(await self._client.listen(subject, accept))
+        self._subscriptions.append(await self._client.listen(self._names.gates, self._at_gate))
+        if self._names.partition.number == 0 and self._names.partition.of > 1:
+            # What is no matter of one partition, and is asked before the number of partitions is known.
+            all_parts = Names(self._names.namespace)
+            self._subscriptions.append(await self._client.listen(all_parts.gates, self._at_gate))
         self._subscriptions.append(await self._client.listen(f"{self._bounces}.*", self._bounced))
         self._background.run(self._signs.expire_leases())
         self._meter.serves(self._ledger)
+        self._room.serves(self._ledger)
         await self._client.flush()
 
     async def adopt(self, checkpoint: Checkpoint) -> None:
@@ -104,9 +117,9 @@ class Engine:
         """Answer who waits, write what is decided, and leave."""
         self._stopped = True
         self._meter.rests(self._ledger)
-        for subscription in self._subscriptions:
-            with contextlib.suppress(nats.errors.Error):
-                await subscription.drain()  # type: ignore[no-untyped-call]  # what has arrived is answered: ask another
+        self._room.rests(self._ledger)
+        # what has arrived is answered: ask another
+        await self._client.leave(self._subscriptions, timeout=_LAST_ANSWERS)
         self._ledger.quiesce()
         await self._ledger.written(_LAST_ANSWERS)
         await self._requests.wait(_LAST_ANSWERS)
@@ -120,9 +133,8 @@ class Engine:
             def answer(reply: p.Reply) -> None:
                 self._reply(message, reply)
 
-            if not self._owned():
-                return
-            if self._stopped:
+            # No silence: where nobody takes over, whoever asked would wait until its time is over.
+            if self._stopped or not self._owned():
                 answer(LEAVING)
                 return
             try:
@@ -133,7 +145,7 @@ class Engine:
         return accept
 
     def _reply(self, message: Message, reply: p.Reply) -> None:
-        if message.reply and not self._client.is_closed:
+        if is_answerable(message.reply) and not self._client.is_closed:
             bounce = self._note_hand_out(reply.jobs) if isinstance(reply, p.Exchanged) and reply.jobs else ""
             try:
                 self._client.post(message.reply, p.encode(reply), bounce)
@@ -148,6 +160,12 @@ class Engine:
         if len(self._recent) > _RECENT:
             self._recent.popitem(last=False)
         return subject
+
+    def _at_gate(self, message: Message) -> None:
+        if self._owned() and not self._stopped:
+            self._gate.handle(message)
+        else:
+            self._gate.turn_away(message)
 
     def _bounced(self, message: Message) -> None:
         self._exchanges.give_back(self._recent.pop(message.subject, []))

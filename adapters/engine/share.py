@@ -22,7 +22,7 @@ from nats.js.kv import KeyValue
 from .. import protocol as p
 from ..nats.names import Names
 from ..nats.wire import Wire
-from .fleet import Presence, Silence, look
+from .fleet import Calls, Picture, Presence, Silence, look
 from .ownership import RENEWAL, TTL, Ownership
 from .recovery import Checkpoint, find_live_jobs, save
 from .service import Engine
@@ -36,6 +36,8 @@ _CHECKPOINT_EVERY = 60.0  # seconds
 CHECKPOINT_OFTEN = 5.0
 #: seconds between two looks at who is there: with the lease of an engine that was killed, what its partitions stand still
 LOOK = TTL / 8
+#: seconds without a sign of life after which the server is asked whether an engine is still connected
+_SUSPICIOUS = RENEWAL + LOOK
 
 Make = Callable[[Names, Ownership], Engine]
 
@@ -80,6 +82,8 @@ class Share:
         # The only partition is everybody's share: who is there does not matter.
         self._presence = Presence(bucket, engine_id) if len(parts) > 1 else None
         self._silence = Silence()
+        self._has_looked = False
+        self._calls = Calls(client, parts[0])
         self._over: dict[int, int] = {}  #: by partition, the revision of a lease that is over and still there
         self._served: dict[int, _Served] = {}
         self._wake = asyncio.Event()  #: something happened that may ask for more than waiting
@@ -100,6 +104,7 @@ class Share:
         listening = [
             await self._client.subscribe(hello, cb=self._greeted),
             await self._client.subscribe(farewell, cb=self._parted),
+            await self._calls.listen(self._id),
         ]
         try:
             if self._presence is not None:
@@ -122,7 +127,7 @@ class Share:
         """Return after how many seconds to look again if nothing happens."""
         if len(self._parts) == len(self._served) == 1:  # all there is: what happens to it is told
             return max(0.0, self._checkpoint_at - asyncio.get_running_loop().time())
-        return LOOK if len(self._parts) > 1 else RENEWAL
+        return LOOK
 
     async def _adjust(self, on_ready: Callable[[], None]) -> None:
         """Leave what is not to be served any more, take what is, and see what lives."""
@@ -140,20 +145,31 @@ class Share:
     async def _look(self) -> tuple[set[int], set[int]]:
         """Return the partitions that are to be this engine's, and those that it may try to take."""
         everything = set(range(len(self._parts)))
-        if self._presence is None:
+        if self._presence is None and (self._takeover or self._served):
             return everything, everything
         picture = await look(self._client, self._parts[0])
-        silent = self._silence.keys(picture)
-        self._over = {number: picture.revisions[number] for number in picture.owners if number in silent}
+        dead = await self._dead(picture)
+        self._over = {number: picture.revisions[number] for number in picture.owners if number in dead}
         # What is known for certain comes before what a replica says, which may be behind.
         owners = {
-            number: by for number, by in picture.owners.items() if by != self._id and number not in silent
+            number: by for number, by in picture.owners.items() if by != self._id and number not in dead
         }
         owners |= dict.fromkeys(self._served, self._id)
-        engines = {by for by in picture.engines if by not in silent}
+        engines = {by for by in picture.engines if by not in dead}
         wanted = spread(len(self._parts), {*engines, self._id}, owners)
         mine = {number for number, by in wanted.items() if by == self._id}
         return mine, everything if self._takeover else everything - owners.keys()
+
+    async def _dead(self, picture: Picture) -> set[str | int]:
+        """Return the keys of the picture that are without an engine: silent for a lease, or of one that was killed."""
+        self._silence.note(picture)
+        by_key: dict[str | int, str] = {by: by for by in picture.engines}
+        by_key.update((number, by) for number, by in picture.owners.items())
+        # Whoever has just begun has heard nobody for long, and asks about all: the first sign of a kill may be its own start.
+        keys = self._silence.longer_than(_SUSPICIOUS) if self._has_looked else by_key.keys()
+        self._has_looked = True
+        gone = await self._calls.gone(sorted({by_key[key] for key in keys} - {self._id}))
+        return self._silence.longer_than(TTL) | {key for key, by in by_key.items() if by in gone}
 
     async def _take(self, numbers: list[int], on_ready: Callable[[], None]) -> None:
         """Try to own these, and serve those that are owned; find out what lives, if it is time for that anyway."""
@@ -189,7 +205,8 @@ class Share:
                 on_ready()
             for number, checkpoint in checkpoints.items():
                 saved, position = self._saved.get(number), checkpoint.position
-                if saved is None or saved.last != position:
+                # Not what was found out before this process was suspended: another engine may have noted more since.
+                if serving[number].ownership.sure and (saved is None or saved.last != position):
                     await save(self._client, serving[number].names, checkpoint)
                     self._saved[number] = _Saved(position, before=position if saved is None else saved.last)
             often = _CHECKPOINT_EVERY if len(self._parts) == 1 else CHECKPOINT_OFTEN

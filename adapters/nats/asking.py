@@ -6,13 +6,15 @@ A plain request tells "the connection broke" and "you may not" alike, by silence
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import msgspec
 import nats.errors
 from nats.aio.msg import Msg
 
 from jobledger.core.errors import ArgumentError, JobLedgerError, ServerAway, ServerUnavailable
+from jobledger.core.undecodable import UNDECODABLE
 
 from .wire import Wire
 
@@ -22,6 +24,8 @@ _SHORT = 2.5
 _LOOK = 0.25  # seconds between two looks at what may have come instead of one
 _WRONG_LAST_SEQUENCE = 10071
 
+#: JetStream has no leader just now: an answer for somebody who can wait
+_PASSING = (10008, 10009)
 STREAM_NOT_FOUND = 10059
 MESSAGE_NOT_FOUND = 10037
 
@@ -32,6 +36,10 @@ class JetStreamError(JobLedgerError):
     def __init__(self, code: int, description: str) -> None:
         super().__init__(description)
         self.code = code  #: JetStream's number for it
+
+
+class NotAllowed(ServerUnavailable):
+    """This user has no right to that: asking again does not help."""
 
 
 class Superseded(JobLedgerError):
@@ -53,6 +61,8 @@ class _Ack(msgspec.Struct):
 
 
 _decode_ack = msgspec.json.Decoder(_Ack).decode
+_decode_reply = msgspec.json.Decoder(dict[str, Any]).decode
+T = TypeVar("T")
 
 
 async def append(
@@ -71,12 +81,29 @@ async def append(
         answer = await ask(client, subject, payload, headers or None)
     except nats.errors.NoRespondersError:
         raise NoStream(f"no stream takes {subject}") from None
-    ack = _decode_ack(answer.data)
+    ack = _read(_decode_ack, answer)
     if ack.error is None:
         return ack.seq
     if ack.error.err_code == _WRONG_LAST_SEQUENCE:
         raise Superseded(ack.error.description)
-    raise JetStreamError(ack.error.err_code, ack.error.description)
+    raise _refusal(subject, ack.error.err_code, ack.error.description)
+
+
+async def in_stream(work: Callable[[], Awaitable[T]], make: Callable[[], Awaitable[None]]) -> T:
+    """Do `work`, which appends to a stream, and return what it returns; where no stream takes it, `make` one and do it again.
+
+    In a cluster a stream that was just made, or whose leader was just elected, is heard of by one server after the other:
+    one that has not heard of it yet says that nobody takes the message. That passes.
+    Errors: ServerAway where nobody takes it although the stream is there; those of both.
+    """
+    try:
+        return await work()
+    except NoStream:
+        await make()
+    try:
+        return await work()
+    except NoStream as error:
+        raise ServerAway(f"{error} yet, although it is there: it has no leader at this moment") from error
 
 
 async def jetstream(client: Wire, question: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -88,11 +115,17 @@ async def jetstream(client: Wire, question: str, request: dict[str, Any]) -> dic
         answer = await ask(client, f"$JS.API.{question}", msgspec.json.encode(request), timeout=_SHORT)
     except nats.errors.NoRespondersError:
         raise ServerAway(f"JetStream does not answer {question}: it is starting, or has no leader") from None
-    reply: dict[str, Any] = msgspec.json.decode(answer.data)
+    reply = _read(_decode_reply, answer)
     error = reply.get("error")
-    if error is not None:
-        raise JetStreamError(error.get("err_code", 0), error.get("description", "no reason given"))
+    if isinstance(error, dict):
+        raise _refusal(question, error.get("err_code", 0), error.get("description", "no reason given"))
     return reply
+
+
+def _refusal(what: str, code: int, description: str) -> JetStreamError | ServerAway:
+    if code in _PASSING:
+        return ServerAway(f"JetStream does not answer {what}: {description}")
+    return JetStreamError(code, description)
 
 
 async def ask(
@@ -115,7 +148,7 @@ async def ask(
     try:
         while not (await asyncio.wait({asked}, timeout=_LOOK))[0]:
             said = client.last_error
-            if said is not complaint and _forbids(said, subject):
+            if said is not complaint and forbids(said, subject):
                 raise denied(said)
             if not client.is_connected or client.stats["reconnects"] != reconnects:
                 raise ServerAway("the connection broke before the answer came")
@@ -134,7 +167,14 @@ async def ask(
         asked.cancel()
 
 
-def _forbids(error: Exception | None, subject: str) -> bool:
+def _read(decode: Callable[[bytes], T], answer: Msg) -> T:
+    try:
+        return decode(answer.data)
+    except UNDECODABLE as error:
+        raise ServerUnavailable(f"what the NATS server answered cannot be read: {error}") from error
+
+
+def forbids(error: Exception | None, subject: str) -> bool:
     """Whether this is the server's word that a user may not send this, or may not be answered."""
     return is_denied(error) and any(
         part in str(error).lower() for part in (f'"{subject.lower()}"', '"_inbox')
@@ -146,7 +186,7 @@ def is_denied(error: Exception | None) -> bool:
     return error is not None and "permissions violation" in str(error).lower()
 
 
-def denied(error: Exception | None) -> ServerUnavailable:
-    return ServerUnavailable(
+def denied(error: Exception | None) -> NotAllowed:
+    return NotAllowed(
         f"this user may not do that on the NATS server ({error}). Grant it in the server's configuration"
     )

@@ -8,8 +8,8 @@ import contextlib
 from jobledger.core.errors import JobLedgerError, ServerAway
 
 from . import leader
+from .acknowledged import acknowledged_messages
 from .asking import append
-from .stored import stored_messages
 from .wire import Wire
 
 CHUNK = 128 * 1024  # bytes, as other clients of NATS object stores have it
@@ -51,5 +51,5 @@ async def send_chunks(client: Wire, stream: str, subject: str, data: bytes) -> i
 
 
 async def stored_chunks(client: Wire, stream: str, subject: str) -> list[bytes]:
-    """Return what is stored on a subject, as far as the replica that answers has it. Errors: as `stored_messages`."""
-    return [message.payload async for message in stored_messages(client, stream, subject)]
+    """Return what is stored on a subject. Errors: as `acknowledged_messages`."""
+    return [message.payload async for message in acknowledged_messages(client, stream, subject)]

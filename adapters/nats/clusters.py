@@ -11,13 +11,14 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from jobledger.core.clusters import ClusterEvent
-from jobledger.core.errors import JobLedgerError, ServerAway, ServerUnsuitable
+from jobledger.core.errors import JobLedgerError, ServerUnsuitable
 from jobledger.core.events import UnknownEvent
+from jobledger.core.undecodable import UNDECODABLE
 
-from .asking import STREAM_NOT_FOUND, JetStreamError, append, jetstream
+from .acknowledged import acknowledged_messages
+from .asking import STREAM_NOT_FOUND, JetStreamError, append, in_stream, jetstream
 from .names import Names
 from .records import RecordError, decode_record, encode_record
-from .stored import stored_messages
 from .streams import ensure_beside_log, log_settings
 from .wire import Wire
 
@@ -69,7 +70,7 @@ def decode_change(payload: bytes) -> tuple[int, Change]:
             tag, *fields = change.event
             return version, msgspec.structs.replace(change, event=UnknownEvent(tag, fields))
         return version, Change(*msgspec.structs.astuple(_typed.decode(state)))
-    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
+    except (*UNDECODABLE, TypeError) as error:
         raise RecordError(f"not a change of a cluster: {error}") from error
 
 
@@ -81,13 +82,20 @@ async def append_change(
     Shape:  `after` is the position of the cluster's last change, 0 if there is none.
     Errors: Superseded when it is not; ServerUnsuitable when the stream cannot be made, or takes no more.
     """
-    settings = log_settings(names.clusters_stream, [names.cluster_subjects])
     try:
         # Always, as changes are rare: without a stream, whoever listens for changes would take this one for delivered.
-        await ensure_beside_log(client, names, settings)
-        return await append(client, names.cluster_subject(slug), encode_change(version, change), after=after)
+        await make_stream(client, names)
+        return await in_stream(
+            lambda: append(client, names.cluster_subject(slug), encode_change(version, change), after=after),
+            lambda: make_stream(client, names),
+        )
     except JetStreamError as error:
         raise ServerUnsuitable(f"the stream {names.clusters_stream} refused the change: {error}") from error
+
+
+async def make_stream(client: Wire, names: Names) -> None:
+    """Make the stream, or check the one that exists. Errors: as `ensure_beside_log`."""
+    await ensure_beside_log(client, names, log_settings(names.clusters_stream, [names.cluster_subjects]))
 
 
 async def read_changes(client: Wire, names: Names, *, after: int) -> list[StoredChange]:
@@ -99,13 +107,10 @@ async def read_changes(client: Wire, names: Names, *, after: int) -> list[Stored
     found: list[StoredChange] = []
     skip = len(names.cluster_subject(""))
     if after < newest:
-        async for position, subject, payload in stored_messages(
+        async for position, subject, payload in acknowledged_messages(
             client, names.clusters_stream, names.cluster_subjects, after + 1
         ):
             found.append(StoredChange(position, *_decoded(position, subject[skip:], payload)))
-            after = position
-    if after < newest:
-        raise ServerAway(f"the server that was asked has not caught up with {names.clusters_stream}")
     return found
 
 

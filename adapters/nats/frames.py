@@ -11,6 +11,10 @@ from collections.abc import Callable
 
 _CRLF = b"\r\n"
 _VERSION = b"NATS/1.0"
+#: bytes of a message with its headers: no server can be set to take more
+LARGEST = 64 * 1024 * 1024
+#: bytes of a line; the longest a server says is which other servers there are
+LONGEST_LINE = 1024 * 1024
 #: subscription id, subject, reply, headers, payload; returns whether anybody took the message
 Deliver = Callable[[int, bytes, bytes, bytes, bytes], bool]
 
@@ -25,7 +29,16 @@ class Frames:
         self._missing = 0  #: so many bytes at least are missing of it
 
     def feed(self, data: bytes) -> None:
-        """Take what was read."""
+        """Take what was read.
+
+        Errors: ValueError for what cannot be a frame of a message. Nothing after that can be divided.
+        """
+        try:
+            self._feed(data)
+        except IndexError:
+            raise ValueError("a frame of a message with fewer words than it has") from None
+
+    def _feed(self, data: bytes) -> None:
         if self._waiting:
             self._waiting.append(data)
             self._missing -= len(data)
@@ -37,6 +50,8 @@ class Frames:
         while at < size:
             end_of_line = data.find(_CRLF, at)
             if end_of_line < 0:
+                if size - at > LONGEST_LINE:
+                    raise ValueError(f"a line of more than {LONGEST_LINE:,} bytes")
                 self._keep(data[at:], 1)
                 return
             start = end_of_line + 2
@@ -46,11 +61,16 @@ class Frames:
             elif data.startswith(b"HMSG ", at):
                 words = data[at:end_of_line].split()
                 headers_size = int(words.pop(-2))
+                if not 0 <= headers_size <= int(words[-1]):
+                    raise ValueError(f"{headers_size:,} bytes of headers in a message of fewer")
             else:
                 self._leave(data[at:start])
                 at = start
                 continue
-            end = start + int(words[-1])
+            length = int(words[-1])
+            if not 0 <= length <= LARGEST:
+                raise ValueError(f"a message of {length:,} bytes")
+            end = start + length
             if end + 2 > size:
                 self._keep(data[at:], end + 2 - size)
                 return
@@ -66,18 +86,21 @@ class Frames:
 
 
 def parse_headers(block: bytes) -> dict[str, str]:
-    """Return the headers of a message, as nats-py does: the status of the server's own words is among them."""
+    """Return the headers of a message, as nats-py does: the status of the server's own words is among them.
+
+    What is no text in them is replaced, as nothing here depends on it.
+    """
     first, *lines = block.split(_CRLF)
     headers = {}
     if status := first[len(_VERSION) :].strip():
         code, _, description = status.partition(b" ")
-        headers["Status"] = code.decode()
+        headers["Status"] = code.decode("utf-8", "replace")
         if description:
-            headers["Description"] = description.decode()
+            headers["Description"] = description.decode("utf-8", "replace")
     for line in lines:
         name, colon, value = line.partition(b":")
         if colon:
-            headers[name.strip().decode()] = value.strip().decode("utf-8", "replace")
+            headers[name.strip().decode("utf-8", "replace")] = value.strip().decode("utf-8", "replace")
     return headers
 
 
@@ -87,7 +110,7 @@ def find_status(block: bytes) -> str:
     >>> find_status(b"NATS/1.0 404 No Messages\r\n\r\n")
     '404'
     """
-    return block[9:12].decode() if block[8:9] == b" " else ""
+    return block[9:12].decode("utf-8", "replace") if block[8:9] == b" " else ""
 
 
 def find_header(block: bytes, name: bytes) -> str:

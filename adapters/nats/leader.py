@@ -7,14 +7,10 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
-from jobledger.core.errors import ServerAway
-
 from .asking import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, JetStreamError, jetstream
 from .stored import StoredMessage
 from .wire import Wire
 
-#: JetStream has no leader just now: an answer for somebody who can wait
-PASSING = (10008, 10009)
 _AT_ONCE = 32  # requests on their way
 
 
@@ -28,6 +24,16 @@ async def newest(client: Wire, stream: str, subject: str) -> StoredMessage | Non
         return None
     message = answer["message"]
     return StoredMessage(message["seq"], subject, base64.b64decode(message.get("data", "")))
+
+
+async def first_behind(client: Wire, stream: str, subject: str, position: int) -> StoredMessage | None:
+    """Return the first message on a subject, or on those that a pattern stands for, behind a position; None if there is none."""
+    question = f"STREAM.MSG.GET.{stream}"
+    answer = await _ask(client, question, {"seq": position + 1, "next_by_subj": subject})
+    if answer is None:
+        return None
+    message = answer["message"]
+    return StoredMessage(message["seq"], message["subject"], base64.b64decode(message.get("data", "")))
 
 
 async def subjects_in(client: Wire, stream: str, pattern: str) -> list[str]:
@@ -60,6 +66,4 @@ async def _ask(client: Wire, question: str, request: dict[str, Any]) -> dict[str
     except JetStreamError as error:
         if error.code in (MESSAGE_NOT_FOUND, STREAM_NOT_FOUND):
             return None
-        if error.code in PASSING:
-            raise ServerAway(f"JetStream does not answer {question}: {error}") from error
         raise

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
-import nats.errors
-
 from jobledger.core.codec import CodecError, decode_commit
 from jobledger.core.errors import ArgumentError
 
-from .asking import ask
+from . import leader
 from .names import Names
 from .records import RecordError, decode_record
-from .stored import StreamMissing
 from .tail import last_position
 from .wire import Wire
 
@@ -21,16 +17,12 @@ async def written_at(client: Wire, names: Names, position: int) -> int:
 
     Errors: ArgumentError for a position beyond the end of the log; ServerAway; StreamMissing.
     """
-    request = msgspec.json.encode({"seq": position})
-    try:
-        answer = await ask(client, f"$JS.API.DIRECT.GET.{names.log_stream}", request)
-    except nats.errors.NoRespondersError:
-        raise StreamMissing(f"the stream {names.log_stream} does not exist on this server") from None
-    if (answer.headers or {}).get("Status") is not None:
+    stored = await leader.first_behind(client, names.log_stream, names.log_subjects, position - 1)
+    if stored is None or stored.position != position:
         check_position(position, await last_position(client, names.log_stream))
         return 0
     try:
-        return decode_commit(decode_record(answer.data).state).at
+        return decode_commit(decode_record(stored.payload).state).at
     except (RecordError, CodecError):
         return 0
 

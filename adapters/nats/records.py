@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from jobledger.core.undecodable import UNDECODABLE
+
 #: the layout below; another number is refused rather than guessed at
 FORMAT = 1
 
@@ -47,8 +49,10 @@ def decode_record(payload: bytes) -> Record:
     """
     try:
         layout, version, topic, state = _decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise RecordError(f"not a record: {error}") from error
     if layout != FORMAT:
         raise RecordError(f"record format {layout} is not known here (known: {FORMAT})")
+    if not 0 <= version < 2**63:
+        raise RecordError(f"{version} is no version")
     return Record(version, topic, state)

@@ -14,6 +14,7 @@ from jobledger.core.errors import ServerAway, ServerUnavailable
 
 from .answers import Answers
 from .asking import ask
+from .gated import DENIED, denied_by_gate
 from .wire import Message, Wire
 
 BATCH = 512  # messages a direct get may answer at once
@@ -57,6 +58,8 @@ async def stored_messages(
                 found += 1
                 start = int(message.header(b"Nats-Sequence")) + 1
                 yield StoredMessage(start - 1, message.header(b"Nats-Subject"), message.data)
+            if status == DENIED:
+                raise denied_by_gate(f"$JS.API.DIRECT.GET.{stream}")
             if status == "503":
                 raise StreamMissing(f"the stream {stream} does not exist on this server")
             if status == "404" or (found < BATCH and message.header(b"Nats-Num-Pending") in ("", "0")):

@@ -92,13 +92,21 @@ class Division(NamedTuple):
 
 
 async def ensure_divided(
-    js: JetStreamContext, names: Names, *, replicas: int = 1, partitions: int | None = None
+    js: JetStreamContext,
+    names: Names,
+    *,
+    replicas: int = 1,
+    partitions: int | None = None,
+    max_bytes: int | None = None,
 ) -> Division:
     """As `ensure_log`, for an engine: it decides into how many partitions a new log divides its jobs. Return how it is.
 
-    Shape:  `partitions` is how many there have to be; None: as many as there are, 1 in a new log.
+    Shape:  `partitions` is how many there have to be; None: as many as there are, 1 in a new log. `max_bytes` is as for
+            `limit_log`; None: as it is.
     Errors: StreamSettingsError, also where there are not as many.
     """
+    if max_bytes is not None and max_bytes < 0:
+        raise StreamSettingsError(f"max_bytes = {max_bytes} is not possible: use 0, for no limit, or more")
     if partitions is not None and not 1 <= partitions <= MOST_PARTITIONS:
         raise StreamSettingsError(f"partitions = {partitions} is not possible: use 1 to {MOST_PARTITIONS}")
     wanted = log_settings(names.log_stream, [names.log_subjects], replicas=replicas)
@@ -108,6 +116,8 @@ async def ensure_divided(
         # Nobody has used it: it was made by a projector or a publisher of the feed, which do not decide that.
         log.config.metadata = {**(log.config.metadata or {}), **wanted.metadata}
         log = await js.update_stream(log.config)
+    if max_bytes is not None:
+        await limit_log(js, names, max_bytes)
     found = partitions_of(log.config.metadata)
     if partitions not in (None, found):
         raise StreamSettingsError(
@@ -116,6 +126,27 @@ async def ensure_divided(
             "namespace"
         )
     return Division(found, log.config.num_replicas or 1)
+
+
+async def limit_log(js: JetStreamContext, names: Names, max_bytes: int) -> None:
+    """Let the log take so many bytes, 0: as many as the server has room for. A smaller limit than what it has takes nothing
+    away from it: nothing more comes in.
+
+    Errors: StreamSettingsError, where the server does not set that much aside; those of nats-py.
+    """
+    log = await js.stream_info(names.log_stream)
+    wanted = max_bytes or -1
+    if log.config.max_bytes == wanted:
+        return
+    log.config.max_bytes = wanted
+    try:
+        await js.update_stream(log.config)
+    except APIError as error:
+        raise StreamSettingsError(
+            f"the log {names.log_stream!r} cannot be limited to {max_bytes:,} bytes: {error.description} (JetStream error "
+            f"{error.err_code}). The server, or the account, has to have that much: see max_file_store and max_file in its "
+            "configuration"
+        ) from error
 
 
 async def read_partitions(client: Wire, names: Names) -> int:
@@ -154,8 +185,10 @@ async def ensure_beside_log(client: Wire, names: Names, wanted: StreamConfig) ->
     try:
         log = await jetstream(client, f"STREAM.INFO.{names.log_stream}", {})
         wanted.num_replicas = log["config"]["num_replicas"]
-    except JetStreamError:
-        wanted.num_replicas = 1  # there is no log yet
+    except JetStreamError as error:
+        if error.code != STREAM_NOT_FOUND:
+            raise ServerAway(f"the stream {names.log_stream} cannot be looked at: {error}") from error
+        wanted.num_replicas = 1  # there is no log yet: the first engine raises it, see `replication`
     complaint = client.last_error
     try:
         await ensure_stream(client.jetstream(), wanted)
@@ -166,8 +199,9 @@ async def ensure_beside_log(client: Wire, names: Names, wanted: StreamConfig) ->
 
 
 async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> StreamInfo:
-    """Make the stream, or check that the existing one has the wanted settings; it is never changed. Return it.
+    """Make the stream, or check that the existing one has the wanted settings. Return it.
 
+    It is never changed, but for being held by more servers where fewer hold it than are wanted.
     Errors: StreamSettingsError, naming the setting that differs.
     """
     assert wanted.name is not None
@@ -185,6 +219,17 @@ async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> StreamInf
             # somebody else made it in this very moment
             existing = await js.stream_info(wanted.name)
     _check(existing.config, wanted)
+    held = existing.config.num_replicas or 1
+    if held < (wanted.num_replicas or 1):
+        existing.config.num_replicas = wanted.num_replicas
+        try:
+            return await js.update_stream(existing.config)
+        except APIError as error:
+            raise StreamSettingsError(
+                f"stream {wanted.name!r} has num_replicas = {held}, but must have at least {wanted.num_replicas}, and the server "
+                f"does not raise it: {error.description} (JetStream error {error.err_code}). Ask for fewer, or use a cluster "
+                "of as many servers"
+            ) from error
     return existing
 
 
@@ -215,11 +260,6 @@ def _check(existing: StreamConfig, wanted: StreamConfig) -> None:
             f"stream {wanted.name!r} has {setting} = {have!r}, but must have {want!r}: "
             "use another stream, or change the setting where the server allows it (`nats stream edit`); "
             "settings named allow_atomic need nats-server 2.12 or newer"
-        )
-    if (existing.num_replicas or 1) < (wanted.num_replicas or 1):
-        raise StreamSettingsError(
-            f"stream {wanted.name!r} has num_replicas = {existing.num_replicas}, but must have at least "
-            f"{wanted.num_replicas}: change it (`nats stream edit --replicas`), or ask for fewer"
         )
 
 

@@ -12,6 +12,7 @@ import nats.js.errors
 from jobledger.core.errors import ServerAway, ServerUnavailable, ServerUnsuitable
 
 from .endpoint import Endpoint
+from .quorum import without_leader
 from .wire import Wire
 
 #: atomic batches, on which commits across jobs rest, came with this one
@@ -20,6 +21,7 @@ MINIMUM_VERSION = (2, 12, 0)
 # JetStream API error codes: not enabled on the server, not enabled for the account; no leader at the moment
 _NOT_ENABLED = (10076, 10039)
 _NO_LEADER = 10008
+_ANSWER = 1.0  # seconds for one answer: what is asked while a cluster has no leader may never be answered
 
 
 def check_version(client: Wire, endpoint: Endpoint) -> None:
@@ -45,17 +47,14 @@ async def check_jetstream(client: Wire, endpoint: Endpoint, timeout: float) -> N
     while True:
         left = until - time.monotonic()
         try:
-            await client.jetstream(timeout=max(0.1, left)).account_info()
+            await client.jetstream(timeout=max(0.1, min(left, _ANSWER))).account_info()
             return
         except nats.js.errors.APIError as error:
             if error.err_code == _NO_LEADER and left > 0:  # a cluster that is just electing one
                 await asyncio.sleep(0.1)
                 continue
             if error.err_code == _NO_LEADER:
-                raise ServerAway(
-                    f"JetStream on the NATS servers at {endpoint.shown} has no leader: {error.description}. Most of the "
-                    "servers of its cluster have to run"
-                ) from error
+                raise await without_leader(client, f"JetStream at {endpoint.shown}") from error
             if error.err_code is None or error.err_code in _NOT_ENABLED:
                 raise ServerUnsuitable(
                     f"the NATS server at {endpoint.shown} has no JetStream for this account: "
@@ -68,6 +67,12 @@ async def check_jetstream(client: Wire, endpoint: Endpoint, timeout: float) -> N
             # A denied subject is told in an error of its own; the request itself just stays unanswered.
             why = client.last_error or error
             denied = "permissions" in str(why).lower()
+            if isinstance(error, TimeoutError) and not denied and left > _ANSWER:
+                continue
+            if isinstance(error, TimeoutError) and not denied:
+                found = await without_leader(client, f"JetStream at {endpoint.shown}")
+                if found.missing:
+                    raise found from error
             raise (ServerUnavailable if denied else ServerAway)(
                 f"JetStream on the NATS server at {endpoint.shown} did not answer: {why}. "
                 "Check that this user may publish to $JS.API.> and subscribe to _INBOX.>"

@@ -33,6 +33,8 @@ _EXPIRES = 30.0  # seconds a request for messages lasts
 _HEARTBEAT = 2.0  # seconds without a message after which the server says that it is still there
 _LOOK = 0.25  # seconds between two looks whether the connection still stands
 _FAREWELL = 0.5  # seconds
+_NOBODY = "503"  # status: nobody is there to be asked
+_HEARD, _PAUSE = 40, 0.05  # times that may be said of a new consumer, and seconds between two of them
 _NANOSECONDS = 1_000_000_000
 
 
@@ -46,6 +48,7 @@ class Tail:
         self._arrived: asyncio.Queue[Message | None] = asyncio.Queue()
         self._reconnects = client.stats["reconnects"]
         self._received = 0
+        self._unheard = 0  # times that the consumer was not known to our server
         self._coming = 0  # messages asked for and not yet received
         self._waiting = 0  # messages that have arrived and were not yielded
         self._stopped = False
@@ -120,6 +123,8 @@ class Tail:
                 break
             if not _is_stored(message):
                 self._heed(message.headers or {})
+                if not self._coming and self._unheard:
+                    await asyncio.sleep(_PAUSE)
                 continue
             # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<position>.<number>.<time>.<pending>
             *_, position, number, _, pending = message.reply.split(".")[
@@ -168,6 +173,11 @@ class Tail:
     def _heed(self, headers: dict[str, Any]) -> None:
         """Take note of what the server says of the request. Errors: ServerAway."""
         status, description = headers.get("Status"), headers.get("Description", "")
+        if status == _NOBODY and not self._received and self._unheard < _HEARD:
+            # In a cluster, servers hear of a new consumer one after the other: ours has not yet.
+            self._unheard += 1
+            self._coming = 0
+            return
         # a heartbeat, or what the count has told already
         if status == "100" or description == "Batch Completed":
             return

@@ -15,9 +15,10 @@ from uuid import uuid4
 import msgspec
 
 from jobledger.core.errors import JobLedgerError, ServerAway
+from jobledger.core.undecodable import UNDECODABLE
 
 from . import leader
-from .asking import NoStream, Superseded, append
+from .asking import Superseded, append, in_stream
 from .buckets import kept
 from .chunks import chunk_size, send_chunks, stored_chunks
 from .names import Names
@@ -53,11 +54,15 @@ async def put(client: Wire, names: Names, key: Key, value: bytes, put_id: bytes)
 
     Errors: JetStreamError, such as for a full stream; as `asking.ask`.
     """
-    try:
-        await _put(client, names, key, value, put_id)
-    except NoStream:
-        await ensure_beside_log(client, names, kept(names.cache_stream, [f"{names.cache}.>"]))
-        await _put(client, names, key, value, put_id)
+    await in_stream(
+        lambda: _put(client, names, key, value, put_id),
+        lambda: make_stream(client, names),
+    )
+
+
+async def make_stream(client: Wire, names: Names) -> None:
+    """Make the stream, or check the one that exists. Errors: as `ensure_beside_log`."""
+    await ensure_beside_log(client, names, kept(names.cache_stream, [f"{names.cache}.>"]))
 
 
 async def _put(client: Wire, names: Names, key: Key, value: bytes, put_id: bytes) -> None:
@@ -105,7 +110,7 @@ async def get(client: Wire, names: Names, key: Key) -> bytes | None:
             return b"".join(chunks)
         if head.id == last:
             raise ServerAway(f"{len(chunks)} of the {head.count} parts of the value were found")
-        last = head.id  # it was replaced meanwhile, or a replica that lags behind was asked
+        last = head.id  # it was replaced meanwhile
     return None
 
 
@@ -162,7 +167,7 @@ async def _find(client: Wire, names: Names, key: Key) -> tuple[int, _Head] | Non
         return None
     try:
         head = _decode(stored.payload)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise _unreadable(names, stored.position, str(error)) from error
     if head.format != _FORMAT:
         raise _unreadable(names, stored.position, f"format {head.format}, only {_FORMAT} is known here")

@@ -12,8 +12,9 @@ made with `subscribe`. What is touched of its private parts (`_read_loop`, `_pen
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import nats.errors
@@ -26,6 +27,9 @@ from .frames import Deliver, Frames, find_header, find_status, parse_headers
 log = logging.getLogger(__name__)
 
 _CRLF = b"\r\n"
+#: Bytes of a line. A server hangs up on who sends a longer one, and the subject of an answer is named by who asks.
+LONGEST_LINE = 4096
+_NUMBERS = 64  # bytes of a line beside the subjects
 
 
 class Message:
@@ -75,30 +79,57 @@ class Wire(Client):
         self._callbacks[subscription._id] = callback
         return subscription
 
+    async def leave(self, subscriptions: Iterable[Subscription], *, timeout: float) -> None:
+        """End subscriptions of `listen`, once what the server has sent to them by now is delivered.
+
+        One round trip for all of them, and no longer than `timeout` seconds: one whose answer went down with the connection
+        is not waited for as long as nats-py waits, which is ten seconds for each.
+        """
+        ending = list(subscriptions)
+        try:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                if self.is_connected:
+                    for subscription in ending:
+                        await self._send_unsubscribe(subscription._id)
+                    await self.flush(timeout)  # type: ignore[arg-type]  # any number of seconds is fine
+        finally:
+            for subscription in ending:
+                self._remove_sub(subscription._id)
+
     def post(self, subject: str, payload: bytes, reply: str = "", headers: bytes = b"") -> None:
         """Send a message. It leaves as this turn of the event loop ends, with everything else posted in it.
 
         Shape:  `headers` as they go over the wire, see `header_block`.
         Errors: ConnectionClosedError; OutboundBufferLimitError, when too much waits for a server that is away;
-                MaxPayloadError.
+                MaxPayloadError; BadSubjectError, when the subjects are too long.
         """
         size = len(payload)
         if self.is_closed:
             raise nats.errors.ConnectionClosedError
         if not self.is_connected and size + self._pending_data_size > self._max_pending_size:
             raise nats.errors.OutboundBufferLimitError
-        if size > self._max_payload:
+        if size + len(headers) > self._max_payload:  # the server counts both, and hangs up on who sends more
             raise nats.errors.MaxPayloadError
         if headers:
             line = f"HPUB {subject} {reply} {len(headers)} {len(headers) + size}\r\n".encode()
-            command = b"".join((line, headers, payload, _CRLF))
         else:
-            command = b"".join((f"PUB {subject} {reply} {size}\r\n".encode(), payload, _CRLF))
+            line = f"PUB {subject} {reply} {size}\r\n".encode()
+        if len(line) > LONGEST_LINE:
+            raise nats.errors.BadSubjectError
+        command = b"".join((line, headers, payload, _CRLF))
         self._pending.append(command)
         self._pending_data_size += len(command)
         self.stats["out_msgs"] += 1
         self.stats["out_bytes"] += size
         self.wake()
+
+    async def publish(
+        self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """As nats-py's. Errors: BadSubjectError, when the subjects are too long."""
+        if len(subject) + len(reply) > LONGEST_LINE - _NUMBERS:
+            raise nats.errors.BadSubjectError
+        await super().publish(subject, payload, reply, headers)
 
     async def flush(self, timeout: int = 10) -> None:
         """Return once the server has taken all that was sent before. Errors: as nats-py's."""
@@ -199,6 +230,7 @@ class _Socket(asyncio.Protocol):
         self._frames = Frames(deliver, self._rest.put_nowait)
         self._stopped = False
         self._stream = cast(asyncio.StreamReaderProtocol, writer.transport.get_protocol())
+        self._encrypted = writer.transport.get_extra_info("ssl_object") is not None
         writer.transport.set_protocol(self)
         early: bytearray = reader._buffer  # type: ignore[attr-defined]
         if early:  # read together with the server's answer to the login
@@ -230,7 +262,10 @@ class _Socket(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         self._rest.put_nowait(nats.errors.UnexpectedEOF())
-        return self._stream.eof_received()
+        stays_open = self._stream.eof_received()
+        return (
+            None if self._encrypted else stays_open
+        )  # TLS knows no half of a connection: asyncio would complain
 
     def connection_lost(self, error: Exception | None) -> None:
         self._rest.put_nowait(error or nats.errors.UnexpectedEOF())

@@ -4,7 +4,8 @@
 |---|---|---|
 | NATS_URL | servers, separated by commas | required |
 | NATS_USER, NATS_PASSWORD | login, both or neither | none |
-| NATS_TOKEN, NATS_CREDENTIALS | other ways to log in: a token, a .creds file | none |
+| NATS_TOKEN, NATS_CREDENTIALS, NATS_NKEY | other ways to log in: a token, a .creds file, the seed of an nkey | none |
+| NATS_IDENTITY | as in `Endpoint` | none |
 | NATS_TLS_CA, NATS_TLS_CERT, NATS_TLS_KEY, NATS_TLS_HOSTNAME | as in `Endpoint` | the system's trust |
 | NATS_STREAM | name of the stream that holds the application's events | `es-<application>` |
 | NATS_PREFIX | events are at `<prefix>.<originator>` | the stream's name |
@@ -51,6 +52,8 @@ _ENDPOINT_OPTIONS = (
     "password",
     "token",
     "credentials",
+    "nkey",
+    "identity",
     "tls_ca",
     "tls_cert",
     "tls_key",
