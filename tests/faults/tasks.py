@@ -61,62 +61,6 @@ class Chain(Task):
             last = context.submit_subtask(Step(self.milliseconds), depends_on=last)
 
 
-class Tree(Task):
-    """Two below each, `depth` levels of them."""
-
-    depth: int
-    milliseconds: int = 0
-
-    def execute(self, context: ExecutionContext) -> None:
-        note(context)
-        threading.Event().wait(self.milliseconds / 1000)
-        if self.depth:
-            context.submit_subtasks([Tree(self.depth - 1, self.milliseconds)] * 2)
-
-
-class Layers(Task):
-    """Each layer waits for the whole of the one before, and for all below it."""
-
-    layers: int
-    width: int
-    milliseconds: int = 0
-
-    def execute(self, context: ExecutionContext) -> None:
-        note(context)
-        before = context.submit_subtasks([Chain(2, self.milliseconds)] * self.width)
-        for _ in range(self.layers - 1):
-            before = context.submit_subtasks([Step(self.milliseconds)] * self.width, depends_on=before)
-
-
-class Mixed(Task):
-    """Tasks that fail once, tasks that fail always and may, and tasks that wait for them."""
-
-    width: int
-    milliseconds: int = 0
-
-    def execute(self, context: ExecutionContext) -> None:
-        note(context)
-        failing = [context.submit_subtask(Fails(), optional=True) for _ in range(self.width)]
-        flaky = context.submit_subtasks([FailsOnce(self.milliseconds)] * self.width, max_retries=2)
-        context.submit_subtask(Step(), depends_on=[*failing, *flaky])
-
-
-class FailsOnce(Task):
-    milliseconds: int = 0
-
-    def execute(self, context: ExecutionContext) -> None:
-        note(context)
-        threading.Event().wait(self.milliseconds / 1000)
-        if context.current_task.attempt == 1:
-            raise RuntimeError("the first attempt always fails")
-
-
-class Fails(Task):
-    def execute(self, context: ExecutionContext) -> None:
-        note(context)
-        raise RuntimeError("every attempt fails")
-
-
 class KillsItsProcess(Task):
     """Takes its whole process with it, in one way or the other, until attempt `survives` or until `mended` exists."""
 
@@ -133,4 +77,4 @@ class KillsItsProcess(Task):
         os._exit(3)
 
 
-TASKS: list[type[Task]] = [Step, Fan, Chain, Tree, Layers, Mixed, FailsOnce, Fails, KillsItsProcess]
+TASKS: list[type[Task]] = [Step, Fan, Chain, KillsItsProcess]
