@@ -20,10 +20,10 @@ from uuid import uuid4
 
 import msgspec
 
-from jobledger.core.errors import ArgumentError, JobLedgerError, NotFoundError, ServerAway
+from jobledger.core.errors import ArgumentError, JobLedgerError, NotFoundError
 
 from .nats import leader
-from .nats.asking import JetStreamError, NoStream, Superseded, append
+from .nats.asking import JetStreamError, Superseded, append, in_stream
 from .nats.buckets import make_object_store, object_store
 from .nats.chunks import CHUNK, chunk_size, send_chunks, stored_chunks
 from .nats.names import Names
@@ -31,8 +31,6 @@ from .nats.stored import last_message
 from .nats.wire import Wire
 
 LARGEST = 1024**3  # bytes of an object: all of it passes through the memory of whoever stores or reads it
-_REPLICA_LAG = 2.0  # seconds in which a replica that answers must have what another one has acknowledged
-_PAUSE = 0.05
 
 
 class MissingObject(NotFoundError):
@@ -101,16 +99,11 @@ async def put(client: Wire, names: Names, job_id: str, data: bytes) -> str:
     if await _meta(client, names, name) is not None:
         return name
     try:
-        try:
-            await _store(client, names, name, data)
-        except NoStream:
-            await make_object_store(client, names, names.objects_bucket)
-            await _store(client, names, name, data)
-    except NoStream as error:
-        raise _not_ready(names, error) from error
+        await in_stream(
+            lambda: _store(client, names, name, data),
+            lambda: make_object_store(client, names, names.objects_bucket),
+        )
     except JetStreamError as error:
-        if error.code in leader.PASSING:
-            raise _not_ready(names, error) from error
         raise ObjectRefused(
             f"the object store {names.objects_bucket} does not take an object of {len(data):,} bytes of job {job_id}: "
             f"{error}. Make room on the NATS server (delete jobs that are not needed any more), or raise the limits "
@@ -124,20 +117,15 @@ async def get(client: Wire, names: Names, name: str) -> bytes:
 
     Errors: MissingObject; DamagedObject; ServerAway, ServerUnavailable.
     """
-    until = asyncio.get_running_loop().time() + _REPLICA_LAG
-    while True:
-        found = await _meta(client, names, name)
-        if found is None:
-            stored = await leader.newest(client, _stream(names), _described(names, name))
-            if stored is None:
-                raise missing(names, name)
-            found = _decode_meta(stored.payload)
-        chunks = await stored_chunks(client, _stream(names), _chunks(names, found.nuid))
-        if len(chunks) >= found.chunks:
-            break
-        if asyncio.get_running_loop().time() > until:
-            raise missing(names, name, f"{len(chunks)} of its {found.chunks} parts are left")
-        await asyncio.sleep(_PAUSE)  # a replica that lags behind answered, or the object is being deleted
+    found = await _meta(client, names, name)
+    if found is None:  # perhaps only on the replica that answered
+        stored = await leader.newest(client, _stream(names), _described(names, name))
+        if stored is None:
+            raise missing(names, name)
+        found = _decode_meta(stored.payload)
+    chunks = await stored_chunks(client, _stream(names), _chunks(names, found.nuid))
+    if len(chunks) < found.chunks:
+        raise missing(names, name, f"{len(chunks)} of its {found.chunks} parts are left")
     data = b"".join(chunks)
     if await object_name(job_of(name), data) != name:
         raise DamagedObject(
@@ -184,10 +172,6 @@ def missing(names: Names, name: str, detail: str = "") -> MissingObject:
         f"the object {name} is not in the object store {names.objects_bucket}{f' ({detail})' if detail else ''}: job "
         f"{job_of(name)} was deleted, or its objects were removed from the server. Submit the job again"
     )
-
-
-def _not_ready(names: Names, error: Exception) -> ServerAway:
-    return ServerAway(f"the object store {names.objects_bucket} is not ready: {error}")
 
 
 async def _store(client: Wire, names: Names, name: str, data: bytes) -> None:

@@ -2,15 +2,18 @@
 
 | subject (`Names`) | request | reply |
 |---|---|---|
-| `command` | a `core.commands` request, `FollowJob`, or `ReadResults` | `Reply` |
-| `exchange(runner)` | `Exchange` | `Reply` with `Exchanged` |
-| `heartbeat(runner)` | `Heartbeat` | `Reply` with `HeartbeatSeen` |
+| `command` | a `core.commands` request, or `FollowJob` | `Reply` |
+| `exchange(…)` | `Exchange` | `Reply` with `Exchanged` |
+| `heartbeat(…)` | `Heartbeat` | `Reply` with `HeartbeatSeen` |
+| `results_for(…)` | `ReadResults` | `Reply` with `Results` |
 
-A runner's id is unique to its process and start.
+The subjects of the last three name the runner: its cluster, the user it logged in as, and a session that is unique to its
+process and start. The engine takes from nobody else what is said about the attempts that a runner has claimed.
 
 An engine says on the subjects `hello` and `farewell`, as `Presence`, which partition it begins to serve, and leaves.
-It also says on the subject `halted`, to all runners, as `Halted`, which job, or which tasks of one, were halted
-while they are claimed: what has not begun is to be given back, what runs is to be told where it was canceled.
+It also says on the subject `halted` of each cluster that a job has tasks for, as `Halted`, that the job, or which tasks of
+it, were halted while they are claimed: what has not begun is to be given back, what runs is to be told where it was
+canceled.
 
 Every request may be sent again after a lost answer: commands and reports are idempotent, and an exchange that says
 what the runner `holds` gets back what it does not know it was given.
@@ -18,9 +21,10 @@ what the runner `holds` gets back what it does not know it was given.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from jobledger.core.commands import (
     CancelJob,
@@ -33,8 +37,11 @@ from jobledger.core.commands import (
     SubmitJob,
     TakeOver,
 )
+from jobledger.core.errors import JobLedgerError
 from jobledger.core.events import Value
+from jobledger.core.limits import MOST_HELD, MOST_IDENTIFIERS
 from jobledger.core.submission import TaskSpec
+from jobledger.core.undecodable import UNDECODABLE
 
 #: the place of a task in the order of its job, first ones smallest: minus its priority, minus its depth, its number
 Order: TypeAlias = tuple[float, int, int]
@@ -47,6 +54,8 @@ class AttemptRef(NamedTuple):
     task: int
     attempt: int
 
+
+Held: TypeAlias = Annotated[list[AttemptRef], Meta(max_length=MOST_HELD)]
 
 # -- requests ---------------------------------------------------------------------------------------------------
 
@@ -75,27 +84,28 @@ class Exchange(msgspec.Struct, array_like=True, frozen=True):
     """A runner reports what it finished and asks for more."""
 
     cluster: str
-    identifiers: list[tuple[str, int, int]]  #: name, major, minor of each registered task class
+    #: name, major, minor of each registered task class
+    identifiers: Annotated[list[tuple[str, int, int]], Meta(max_length=MOST_IDENTIFIERS)]
     reports: list[Report] = []
     limit: int = 0  #: how many tasks it can take
     wait: float = 0.0  #: seconds to hold the request open while nothing is ready; 0: answer at once
-    holds: list[AttemptRef] | None = None  #: after a lost answer: every attempt it knows it has
+    holds: Held | None = None  #: after a lost answer: every attempt it knows it has
     in_order: bool = False  #: it does one task at a time, and wants to know what may come in between
 
 
 class Heartbeat(msgspec.Struct, array_like=True, frozen=True):
     """A sign of life, which extends the runner's lease."""
 
-    holds: list[AttemptRef]  #: every attempt it has claimed and not reported
+    holds: Held  #: every attempt it has claimed and not reported
     running: list[ReportProgress] = []  #: of those, what is new since the sign of life before
 
 
 CommandRequest: TypeAlias = (
-    SubmitJob | CancelJob | RetryJob | CancelTask | DeleteJob | TakeOver | ForkJob | FollowJob | ReadResults
+    SubmitJob | CancelJob | RetryJob | CancelTask | DeleteJob | TakeOver | ForkJob | FollowJob
 )
 
 
-# -- what the engine tells all runners --------------------------------------------------------------------------
+# -- what the engine tells runners ------------------------------------------------------------------------------
 
 
 class Halted(msgspec.Struct, array_like=True, frozen=True):
@@ -112,7 +122,7 @@ class Presence(msgspec.Struct, array_like=True, frozen=True):
     """An engine has begun to serve a partition (on `hello`), or has left it (on `farewell`)."""
 
     engine: str  #: its id
-    partition: int = 0
+    partition: Annotated[int, Meta(ge=0)] = 0
 
 
 # -- replies ----------------------------------------------------------------------------------------------------
@@ -212,6 +222,7 @@ encode = msgspec.msgpack.Encoder().encode
 decode_command = msgspec.msgpack.Decoder(CommandRequest).decode
 decode_exchange = msgspec.msgpack.Decoder(Exchange).decode
 decode_heartbeat = msgspec.msgpack.Decoder(Heartbeat).decode
+decode_results_request = msgspec.msgpack.Decoder(ReadResults).decode
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
 _decode_presence = msgspec.msgpack.Decoder(Presence).decode
 decode_halted = msgspec.msgpack.Decoder(Halted).decode
@@ -221,5 +232,13 @@ def presence(data: bytes) -> Presence:
     """Return what an engine says of itself; of another version, that it is about the only partition."""
     try:
         return _decode_presence(data)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return Presence("")
+
+
+def unreadable(error: Exception) -> JobLedgerError:
+    """Return what an answer that cannot be decoded is to whoever asked."""
+    return JobLedgerError(
+        f"the answer of the engine cannot be read: {error}. What was asked for may or may not have happened. Use one "
+        "version of jobledger on all sides"
+    )

@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import msgspec
 import nats.errors
 
 from jobledger.core.errors import ServerUnavailable
+from jobledger.core.undecodable import UNDECODABLE
 
 from . import protocol as p
 from .nats.wire import Message
@@ -61,8 +61,8 @@ class Question:
             return
         try:
             reply: p.Reply = p.decode_reply(answer.data)
-        except msgspec.MsgspecError as error:
-            self._ended(error)
+        except UNDECODABLE as error:
+            self._ended(p.unreadable(error))
             return
         if isinstance(reply, p.Unavailable):
             self._go_on()

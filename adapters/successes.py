@@ -8,15 +8,17 @@ is reused any more.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 
 import msgspec
 
-from jobledger.core.errors import ServerAway
+from jobledger.core.clusters import DEFAULT_CLUSTER
 from jobledger.core.events import Value
+from jobledger.core.undecodable import UNDECODABLE
 
 from .nats import leader
-from .nats.asking import NoStream, append
+from .nats.asking import append, in_stream
 from .nats.buckets import key_value, make_key_value
 from .nats.names import Names
 from .nats.stored import last_message
@@ -39,19 +41,26 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Success).decode
 
 
+def within(cluster: str, key: bytes) -> bytes:
+    """Return the key under which a success of this cluster is noted.
+
+    A runner says by which key its success is to be found. What is found in one cluster is what ran there: nobody has another
+    one's tasks replaced by results of his own.
+    >>> within("default", b"key"), within("gpu", b"key") == within("cpu", b"key")
+    (b'key', False)
+    """
+    return key if cluster == DEFAULT_CLUSTER else hashlib.sha256(f"{cluster}/".encode() + key).digest()
+
+
 async def remember(client: Wire, names: Names, key: bytes, success: Success) -> None:
     """Note that whoever has this reuse key may take this success. Only what the log holds is to be noted.
 
     Errors: ServerAway, ServerUnavailable; JetStreamError, such as for a full server; StreamSettingsError.
     """
-    try:
-        await _write(client, names, key, success)
-    except NoStream:
-        await make_key_value(client, names, names.reuse_bucket)
-        try:
-            await _write(client, names, key, success)
-        except NoStream as error:
-            raise ServerAway(f"the bucket {names.reuse_bucket} is not ready") from error
+    await in_stream(
+        lambda: _write(client, names, key, success),
+        lambda: make_key_value(client, names, names.reuse_bucket),
+    )
 
 
 async def _write(client: Wire, names: Names, key: bytes, success: Success) -> None:
@@ -97,7 +106,7 @@ async def _forget(client: Wire, names: Names, job_id: str, key: str) -> bool:
 def _read(payload: bytes) -> Success | None:
     try:
         return _decode(payload)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         log.warning("an entry for reuse cannot be read and is passed over: %s", error)
         return None
 

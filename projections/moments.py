@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 
-from jobledger.core.codec import Commit
+from jobledger.core.codec import Commit, Int64
 from jobledger.core.errors import ArgumentError
 
 from .utc import micros, stamp, utc
@@ -28,8 +28,8 @@ P = TypeVar("P", bound=Placed)
 class Moment(NamedTuple):
     """The end of a part of the log: everything up to a position, or up to a time, both included."""
 
-    position: int | None = None
-    time: int | None = None  #: µs since 1970 UTC, by the clocks of the engines that wrote
+    position: Int64 | None = None
+    time: Int64 | None = None  #: µs since 1970 UTC, by the clocks of the engines that wrote
 
     @staticmethod
     def of(at: int | datetime) -> Moment:

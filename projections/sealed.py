@@ -16,6 +16,7 @@ import msgspec
 
 from jobledger.core.errors import ErasedError, JobLedgerError, KeyUnavailable
 from jobledger.core.events import Error, Progress
+from jobledger.core.undecodable import UNDECODABLE
 
 #: what is encrypted there, and of which task of the job it is
 Place: TypeAlias = tuple[str | int, ...]
@@ -78,15 +79,15 @@ class Opener(ABC):
     def _error(self, error: Error, place: Place) -> Error:
         try:
             message, traceback = _decode_texts(self.opened(error.sealed, place))
-        except (JobLedgerError, msgspec.MsgspecError) as problem:
-            return Error(error.reason, _instead(problem))
+        except (JobLedgerError, *UNDECODABLE) as problem:
+            return Error(error.reason, instead(problem))
         return Error(error.reason, message, traceback)
 
     def _display(self, text: str, place: Place) -> str:
         try:
             return self.opened(base64.b64decode(text.removeprefix(SEALED_TEXT)), place).decode()
         except (JobLedgerError, ValueError) as problem:
-            return _instead(problem)
+            return instead(problem)
 
     def _progress(self, one: Progress) -> Progress:
         if not one.sealed:
@@ -94,7 +95,7 @@ class Opener(ABC):
         try:
             return Progress(self.opened(one.sealed, LABEL).decode(), one.total, one.done)
         except (JobLedgerError, ValueError) as problem:
-            return Progress(_instead(problem), one.total, one.done)
+            return Progress(instead(problem), one.total, one.done)
 
 
 _decode_texts = msgspec.msgpack.Decoder(tuple[str, str]).decode
@@ -135,7 +136,7 @@ def without_key(job_id: str) -> Closed:
     )
 
 
-def _instead(problem: Exception) -> str:
+def instead(problem: Exception) -> str:
     """Return the word that stands for what cannot be read."""
     if isinstance(problem, ErasedError):
         return "(erased)"

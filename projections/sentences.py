@@ -163,7 +163,8 @@ def _released(event: e.TaskReleased, names: Names) -> str:
 
 
 def _expired(event: e.LeaseExpired, names: Names) -> str:
-    return f"{_attempt(event, names)} lost: no sign of life from runner {one_line(event.runner)}"
+    alone = ", which held nothing else" if event.alone else ""
+    return f"{_attempt(event, names)} lost: no sign of life from runner {one_line(event.runner)}{alone}"
 
 
 def _task_canceled(event: e.TaskCanceled, names: Names) -> str:

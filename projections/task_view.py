@@ -12,6 +12,7 @@ from jobledger.core.graph import HELD, READY, ROOT
 from jobledger.core.lifecycle import HALTED, TaskState
 from jobledger.core.submission import NO_DEPENDENCIES, TaskSpec
 from jobledger.core.task import TaskIdentifier
+from jobledger.core.undecodable import UNDECODABLE
 
 from .attempts import Attempt, AttemptOutcome, Ended, Source
 from .dismissals import Cause, cause_of
@@ -465,5 +466,5 @@ def _attempt(view: JobView, ended: Ended) -> Attempt:
 def _decoded(data: bytes) -> Any:
     try:
         return msgspec.json.decode(data) if data else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return data.decode("utf-8", "replace")

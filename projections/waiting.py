@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from jobledger.core import ranges
+from jobledger.core.decisions import is_suspect
 from jobledger.core.graph import WAITING
 from jobledger.core.lifecycle import HALTED, JobState, TaskState
 from jobledger.core.submission import NO_DEPENDENCIES
@@ -106,6 +107,11 @@ def _ready(view: JobView, number: int) -> str:
         many = "1 task runs" if asked.limit == 1 else f"{asked.limit} tasks run"
         return f"waits for its turn: {many} under the key {key!r}, which is its limit"
     text = f"ready: waits for a runner of cluster {spec.cluster!r} with task {spec.identifier}"
+    if is_suspect(view.job, number):
+        text += (
+            f", which holds nothing else, or few like it: {view.job.expiries[number]} runners were lost while they had it, and it "
+            "may be what kills them"
+        )
     if asked.key:
         text += f", and for a place under the key {key!r}, which has {asked.limit} in all jobs"
     return text + _next_attempt(view, number)

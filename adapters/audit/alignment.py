@@ -21,6 +21,8 @@ from .payloads import read_payload
 
 _LOOK_AHEAD = 16  # entries whose commit is looked for when the one that is due is not there
 _FAR = 64 * 1024 * 1024  # bytes in which it is
+#: bytes in which it is looked for first: where every other commit is gone, the next one is near each time
+_NEAR = 64 * 1024
 
 
 class Due(NamedTuple):
@@ -43,6 +45,10 @@ class Alignment:
         self._first = -1  # number of the entry at the first anomaly
         self._seen: set[int] = set()
         self._edited: set[int] = set()
+        self._barren = (
+            -1,
+            0,
+        )  # an entry, and the offset before which no commit is that was looked for when that was due
 
     def walk(self) -> Iterator[Due]:
         """Yield every commit of the index, in its order."""
@@ -125,6 +131,9 @@ class Alignment:
 
     def _search(self, offset: int, due: int, count: int) -> tuple[int, int] | None:
         """Return where the next of the commits that are due begins, and which it is."""
+        if self._barren[0] == due:  # what stands there is many times looked at, and searched through once
+            offset = max(offset, self._barren[1])
+        until = offset + _FAR
         best = self._nearest(offset, range(due, min(due + _LOOK_AHEAD, count)))
         step = _LOOK_AHEAD
         while (
@@ -132,6 +141,8 @@ class Alignment:
         ):  # much is gone: farther and farther ones, and from there back
             best = self._nearest(offset, range(due + step, due + step + 1))
             step *= 2
+        if best is None:
+            self._barren = due, until
         while best is not None and best[1] > due:
             place = best[0] - len(self._head(best[1] - 1)) - self._named(best[1] - 1)[0].size
             if place < offset or not self._begins(place, best[1] - 1):
@@ -141,11 +152,14 @@ class Alignment:
 
     def _nearest(self, offset: int, numbers: range) -> tuple[int, int] | None:
         best: tuple[int, int] | None = None
-        limit = offset + _FAR
-        for number in numbers:
-            place = self._bundle.region.find(self._head(number), offset, limit)
-            if place >= 0:
-                best, limit = (place, number), place
+        reach = _NEAR
+        while best is None and reach <= _FAR:
+            limit = offset + reach
+            for number in numbers:
+                place = self._bundle.region.find(self._head(number), offset, limit)
+                if place >= 0:
+                    best, limit = (place, number), place
+            reach *= 32
         return best
 
     def _head(self, number: int) -> bytes:

@@ -15,9 +15,12 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Annotated, Any, BinaryIO, NamedTuple, Self, TypeAlias
 
 import msgspec
+from msgspec import Meta
+
+from jobledger.core.undecodable import UNDECODABLE
 
 from .unusable import UnusableInput
 
@@ -30,6 +33,10 @@ END = bytes(2 * BLOCK)
 _LARGEST_MANIFEST = 64 * 1024 * 1024  # bytes
 _CHUNK = 1024 * 1024
 _OCTAL = 8**11  # sizes from here on are written in base 256, as GNU and POSIX tar read it
+
+
+#: how many there are of something: a number that no arithmetic takes beyond 64 bits
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**56)]
 
 
 class Part(NamedTuple):
@@ -113,7 +120,13 @@ class Archive:
         self._file.close()
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return these bytes, or as many as there are. Errors: UnusableInput when the disk cannot give them."""
+        """Return these bytes, or as many as there are. Errors: UnusableInput when the disk cannot give them.
+
+        Where and how many may be what the file says, and that may be anything.
+        """
+        size = min(size, self.size - offset)
+        if size <= 0 or offset < 0:
+            return b""
         try:
             return os.pread(self._file.fileno(), size, offset)
         except OSError as error:
@@ -152,7 +165,7 @@ class Archive:
         self.manifest = self.read(BLOCK, size)
         try:
             about = msgspec.json.decode(self.manifest, type=_About)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             cut = " The file is truncated" if self.size < manifest.end else ""
             raise UnusableInput(
                 f"{self.path}: {MANIFEST} is damaged and cannot be read: {error}.{cut}"
@@ -170,7 +183,7 @@ class Archive:
     def _find_contents(self, contents: Sequence[str]) -> None:
         try:
             sizes = msgspec.json.decode(self.manifest, type=_Sizes).sizes
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             raise UnusableInput(f"{self.path}: {MANIFEST} is damaged: {error}") from error
         names = (MANIFEST, *contents)
         at = self.members[MANIFEST].end
@@ -243,7 +256,7 @@ class _About(msgspec.Struct):
 
 
 class _Sizes(msgspec.Struct):
-    sizes: dict[str, int]
+    sizes: dict[str, Count]
 
 
 def _size_in(block: bytes) -> int | None:

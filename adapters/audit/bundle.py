@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jobledger.core.codec import digest
+from jobledger.core.undecodable import UNDECODABLE
 from jobledger.projections.audit import Read
 from jobledger.projections.utc import utc
 
@@ -54,7 +55,7 @@ class Bundle(Archive):
         super().__init__(path, kind=KIND, version=VERSION, contents=CONTENTS)
         try:
             self.about = msgspec.json.decode(self.manifest, type=Manifest)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             self._file.close()
             raise UnusableInput(f"{path}: its manifest is damaged: {error}") from error
         # Up to the end of the file: where the sizes are wrong, commits are looked for there, too.

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from jobledger.core.undecodable import UNDECODABLE
 from jobledger.projections.audit import LogAudit
 from jobledger.projections.audit.marks import BLOCKS, TOKEN, Marks, MarksCheck, stride_of, token
 
 from ..nats.names import Names
-from .archive import Archive
+from .archive import Archive, Count
 from .keys import PrivateKey
 from .unusable import UnusableInput
 from .writing import whole_file
@@ -28,11 +29,11 @@ class Manifest(msgspec.Struct):
     format_version: int
     namespace: str
     stream: str
-    position: int  #: of the last commit it vouches for
-    commits: int
-    jobs: int
+    position: Count  #: of the last commit it vouches for
+    commits: Count
+    jobs: Count
     key: str
-    sizes: dict[str, int]
+    sizes: dict[str, Count]
 
 
 class Checkpoint(NamedTuple):
@@ -61,7 +62,7 @@ class CheckpointFile(Archive):
         try:
             self.about = msgspec.json.decode(self.manifest, type=Manifest)
             self._check()
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             self._file.close()
             raise UnusableInput(f"{path}: the checkpoint is damaged: {error}") from error
         except UnusableInput:

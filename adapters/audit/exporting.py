@@ -12,6 +12,7 @@ import msgspec
 
 from jobledger.core.codec import digest
 from jobledger.core.errors import ArgumentError, NotFoundError, ServerAway
+from jobledger.core.undecodable import UNDECODABLE
 
 from ..nats import leader
 from ..nats.asking import jetstream
@@ -135,7 +136,7 @@ class _Bundle:
         try:
             record = decode_record(payload)
             self.events += len(_decode_outline(record.state).events)
-        except (RecordError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except (RecordError, *UNDECODABLE):
             self.unreadable += 1
             return 0
         return record.version if 0 < record.version < 2**32 else 0

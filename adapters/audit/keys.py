@@ -79,7 +79,7 @@ def generate_key(path: str | os.PathLike[str]) -> str:
 
 def load_private(path: str | os.PathLike[str]) -> PrivateKey:
     """Return the key of a file. Errors: ArgumentError if it cannot be used, or others may read it."""
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization as form
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -94,7 +94,7 @@ def load_private(path: str | os.PathLike[str]) -> PrivateKey:
         key = (form.load_ssh_private_key if ssh else form.load_pem_private_key)(data, None)
     except TypeError as error:
         raise ArgumentError(f"the key {where} is protected by a passphrase: give one that is not") from error
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, InternalError) as error:
         raise ArgumentError(f"{where} is no private key in PEM or OpenSSH form: {_MAKE}") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise ArgumentError(f"{where} is no Ed25519 key: {_MAKE}")
@@ -103,7 +103,7 @@ def load_private(path: str | os.PathLike[str]) -> PrivateKey:
 
 def load_public(path: str | os.PathLike[str]) -> PublicKey:
     """Return the public key of a file. Errors: UnusableInput."""
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization as form
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -113,7 +113,7 @@ def load_public(path: str | os.PathLike[str]) -> PublicKey:
         raise UnusableInput(f"{where} is a private key: give the public one, such as {where}.pub")
     try:
         key = (form.load_ssh_public_key if data.startswith(b"ssh-") else form.load_pem_public_key)(data)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, InternalError) as error:
         raise UnusableInput(f"{where} is no public key in PEM or OpenSSH form") from error
     if not isinstance(key, Ed25519PublicKey):
         raise UnusableInput(f"{where} is no Ed25519 key")

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from .archive import Count
+
 KIND = "jobledger audit bundle"
 VERSION = 1
 HEADS, INDEX, COMMITS = "heads", "index", "commits"
@@ -27,14 +29,14 @@ class Manifest(msgspec.Struct, rename={"start": "from", "last": "to"}, kw_only=T
     format_version: int
     namespace: str
     stream: str
-    start: int  #: position of the first commit of the range
-    last: int  #: position of its last one
+    start: Count  #: position of the first commit of the range
+    last: Count  #: position of its last one
     selected: list[str] | None  #: the jobs that were chosen; None for all
-    commits: int
-    events: int
-    jobs: int
+    commits: Count
+    events: Count
+    jobs: Count
     key: str  #: public key in hexadecimal digits; "" where it is not signed
-    sizes: dict[str, int]
+    sizes: dict[str, Count]
 
 
 class JobHead(NamedTuple):

@@ -12,9 +12,10 @@ from jobledger.core.errors import ArgumentError, JobLedgerError
 from jobledger.projections.audit import AuditReport, Finding, FindingKind, Findings, LogAudit
 from jobledger.projections.audit.marks import Marks
 
+from ..nats.acknowledged import acknowledged_messages
 from ..nats.asking import STREAM_NOT_FOUND, JetStreamError, jetstream
 from ..nats.names import Names
-from ..nats.stored import StreamMissing, stored_messages
+from ..nats.stored import StreamMissing
 from ..nats.streams import stored_differences
 from .checkpoints import Checkpoint, CheckpointFile, write_checkpoint
 from .exporting import Range, in_range
@@ -100,6 +101,6 @@ async def _read(client: Wire, names: Names, last: int, audit: LogAudit, marks: M
     audit.explain()
     while jobs := audit.another_pass():
         for job_id in sorted(jobs):
-            async for message in stored_messages(client, names.log_stream, names.log_subject(job_id)):
+            async for message in acknowledged_messages(client, names.log_stream, names.log_subject(job_id)):
                 if message.position <= last:
                     audit.fold(read_payload(message.position, job_id, message.payload))

@@ -31,13 +31,14 @@ class Region:
     def find(self, what: bytes, offset: int, limit: int) -> int:
         """Return where these bytes next are, before `limit`; -1 if nowhere."""
         while offset < min(limit, self.stop):
-            chunk = self.get(offset, _CHUNK)
-            place = chunk.find(what)
+            wanted = min(_CHUNK, limit - offset + _OVERLAP)
+            chunk = self.get(offset, wanted)
+            place = chunk.find(what, 0, limit - offset + len(what))
             if place >= 0:
                 return offset + place if offset + place < limit else -1
-            if len(chunk) < _CHUNK:
+            if len(chunk) < wanted:
                 return -1
-            offset += _CHUNK - _OVERLAP
+            offset += wanted - _OVERLAP
         return -1
 
     def digest(self, size: int) -> bytes:

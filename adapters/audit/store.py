@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from jobledger.core.undecodable import UNDECODABLE
 from jobledger.projections.audit import Finding, FindingKind, Findings
 
 from ..nats.names import Names
@@ -130,7 +131,7 @@ class Store:
             findings.add(Finding(FindingKind.EDITED, text, part="meta.inf or meta.sum"))
         try:
             found: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNDECODABLE:
             return {}
         return found
 

@@ -15,6 +15,7 @@ from jobledger.core.errors import (
     JobLedgerError,
     JobNotDeletable,
     JobNotRetryable,
+    LogFull,
     NotFoundError,
     ServerUnavailable,
 )
@@ -60,6 +61,16 @@ app.offer(
     "audit", f"{__name__}.audit:app", "Export the log, verify it, and detect a history that was rewritten."
 )
 app.offer(
+    "access",
+    f"{__name__}.access:app",
+    "Users of a NATS server, each with the least rights that its role needs.",
+)
+app.offer(
+    "doctor",
+    f"{__name__}.doctor:doctor",
+    "Examine the servers of a namespace: whether what is acknowledged is safe, and all that keeps it so.",
+)
+app.offer(
     "engine",
     f"{__name__}.engine:engine",
     "Run an engine against a NATS server until SIGTERM or Ctrl-C, and answer JSON requests beside it.",
@@ -78,6 +89,7 @@ app.offer("completion", f"{__name__}.completion:completion", "Have your shell co
 _CODES = (
     (ServerUnavailable, exits.SERVER_UNAVAILABLE),
     (NotFoundError, exits.NOT_FOUND),
+    (LogFull, exits.LOG_FULL),
     ((JobNotRetryable, JobNotDeletable), exits.FAILED),
     (ArgumentError, exits.USAGE),
     (JobLedgerError, exits.FAILED),

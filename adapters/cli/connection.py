@@ -30,6 +30,8 @@ _LOGIN = {
     "password": "password",
     "token": "token",
     "creds": "credentials",
+    "nkey": "nkey",
+    "identity": "identity",
     "tls_ca": "tls_ca",
     "tls_cert": "tls_cert",
     "tls_key": "tls_key",
@@ -72,6 +74,18 @@ class Connection:
     token: Annotated[str | None, _option("--token", text="Token.", env="JOBLEDGER_TOKEN")] = None
     creds: Annotated[
         Path | None, _option("--creds", text="A .creds file.", env="JOBLEDGER_CREDS", validator=_FILE)
+    ] = None
+    nkey: Annotated[
+        str | None,
+        _option("--nkey", text="The seed of an nkey, or a file that has it.", env="JOBLEDGER_NKEY"),
+    ] = None
+    identity: Annotated[
+        str | None,
+        _option(
+            "--identity",
+            text="Who this is, as `jobledger access` named it: role.user.",
+            env="JOBLEDGER_IDENTITY",
+        ),
     ] = None
     tls_ca: Annotated[
         Path | None,
@@ -189,9 +203,10 @@ class Connection:
                 f"{named}: a login belongs to a server with a --url, and none is given. The embedded server needs none"
             )
         if url is not None:
-            known = {option: os.environ.get(_variable(option)) for option in _LOGIN}
-            given = {option: value for option, value in known.items() if value} | given
-        return {_LOGIN[option]: value for option, value in given.items()}
+            from ..nats.endpoint import login_of
+
+            return login_of(os.environ) | {_LOGIN[option]: value for option, value in given.items()}
+        return {}
 
 
 def _variable(option: str) -> str:

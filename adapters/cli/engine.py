@@ -11,6 +11,7 @@ from ..nats.partitions import MOST_PARTITIONS
 from .connection import HERE, Connection
 from .metrics import MetricsHost, MetricsPort, listening, told
 from .service import serve
+from .sizes import MaxBytes
 from .times import Seconds
 
 
@@ -45,6 +46,7 @@ def engine(
             show_default=True,
         ),
     ] = 1,
+    max_bytes: MaxBytes = None,
     server: Connection = HERE,
 ) -> int:
     """Run an engine against a NATS server until SIGTERM or Ctrl-C, and answer JSON requests beside it.
@@ -72,5 +74,6 @@ def engine(
             keys=store,
             partitions=partitions,
             replicas=replicas,
+            max_bytes=max_bytes,
         ),
     )

@@ -16,6 +16,7 @@ from jobledger.core.errors import ArgumentError, JobLedgerError
 from jobledger.core.inputs import InputError, input_codec
 from jobledger.core.json_values import located, type_name
 from jobledger.core.task import Task, TaskIdentifier, TaskMeta, is_executable
+from jobledger.core.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     from ..runner.runner import Runner
@@ -153,7 +154,7 @@ def _made(cls: type[Task], given: dict[str, msgspec.Raw]) -> Task:
     for name, raw in given.items():
         try:
             values[name] = fields[name].decode(bytes(raw))
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             place, reason = located(error)
             raise InputError(
                 f"--input: {cls.__name__}.{name}{place} does not take {_short(raw)}: {reason}. Write a value that fits "
@@ -191,7 +192,7 @@ def _decoded(text: bytes, kind: Any) -> Any:
         raise ArgumentError(
             f"--input {_short(text)} is no JSON object: write the fields of the task, such as '{{\"n\": 3}}'"
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise ArgumentError(
             f"--input {_short(text)} is not JSON: {error}. Text stands in double quotes there, and the whole in single "
             "quotes for the shell"

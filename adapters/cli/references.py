@@ -98,7 +98,7 @@ def id_of(client: Client, reference: str, at: int | datetime | None = None) -> s
 def target_of(client: Client, reference: str) -> Target:
     """Return the job that is meant, or the task where a number follows. Errors: as `id_of`."""
     part, slash, number = reference.rpartition("/")
-    if slash and number.isascii() and number.isdecimal() and _is_job(part):
+    if slash and number.isascii() and number.isdecimal() and len(number) < 10 and _is_job(part):
         return Target(id_of(client, part), int(number))
     return Target(id_of(client, reference))
 

@@ -14,14 +14,10 @@ import time
 from asyncio.subprocess import DEVNULL, Process
 
 from ..embedded.start import environment_of_this_package
+from ..restarts import Restarts
 from . import exits, output
 from .runner import LIFELINE
 
-_PAUSE, _LONGEST_PAUSE = (
-    0.5,
-    30.0,
-)  # seconds between the death of a process and its next start; doubled each time
-_LASTED = 60.0  # seconds after which a process that dies is no failed start
 _FAREWELL = 5.0  # seconds a process has to end beyond the grace of its tasks
 #: exit codes of a process that would end the same way again: it cannot use what it was told
 _FINAL = (exits.USAGE, exits.NOT_FOUND)
@@ -67,7 +63,7 @@ class _Supervisor:
 
     async def _keep(self, lifeline: int) -> int:
         """Have one process run until told to stop; return its last exit code."""
-        pause = _PAUSE
+        restarts = Restarts()
         while True:
             began = time.monotonic()
             code, pid = await self._once(lifeline)
@@ -78,13 +74,11 @@ class _Supervisor:
                 output.say(f"{told}, as any other would: stopping")
                 self._stop()
                 return code
-            if time.monotonic() - began > _LASTED:
-                pause = _PAUSE
+            pause = restarts.pause(code, lasted=time.monotonic() - began)
             output.say(f"{told}; another one is started in {pause:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
                 return 0
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _once(self, lifeline: int) -> tuple[int, int]:
         """Run one process to its end; return its exit code and its id."""

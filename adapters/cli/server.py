@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from . import exits
 from . import output as out
 from .output import Output
+from .sizes import MaxBytes
 from .times import Seconds
 
 if TYPE_CHECKING:
@@ -35,12 +36,34 @@ def start(
             help="Time without a client after which it ends, 0: never; default: 10m, 0 in the foreground."
         ),
     ] = None,
+    sync_interval: Annotated[
+        Seconds | None,
+        Parameter(
+            help="Acknowledge commits up to so long before they are on disk (fsync), which a power failure then loses. "
+            "The folder remembers it; 0: none is acknowledged before, as in a new folder."
+        ),
+    ] = None,
+    max_bytes: MaxBytes = None,
     foreground: Annotated[bool, Parameter(help="Stay attached until Ctrl-C; log to stderr.")] = False,
 ) -> int:
     """Start the server, or find it running: NATS with its log on disk, an engine and a projector."""
-    from ..embedded.folder import DataFolder
-    from ..embedded.start import DEFAULT_IDLE, ensure_server, server_status
+    from jobledger.core.errors import ArgumentError
 
+    from ..embedded.folder import DataFolder
+    from ..embedded.limiting import limit_server
+    from ..embedded.nats_config import durability
+    from ..embedded.start import DEFAULT_IDLE, ensure_server, relax_server, server_status
+
+    if sync_interval is not None:
+        relax_server(folder, sync_interval)
+    relaxed = DataFolder.locate(folder).sync_interval()
+    if relaxed:
+        out.say(f"jobledger: {durability(relaxed)}")
+    if foreground and max_bytes is not None:
+        raise ArgumentError(
+            "--max-bytes is for a server that runs in the background, or already: start it, then give the option to "
+            "`jobledger server start` at another terminal"
+        )
     if foreground:
         home = DataFolder.locate(folder)
         home.create()
@@ -49,7 +72,9 @@ def start(
         options = ["--foreground", "--idle", f"{idle or 0:g}", "--folder", str(home.path)]
         os.execv(sys.executable, [sys.executable, "-m", module, *options])
     before = server_status(folder)
-    ensure_server(folder, idle=DEFAULT_IDLE if idle is None else idle)
+    endpoint = ensure_server(folder, idle=DEFAULT_IDLE if idle is None else idle)
+    if max_bytes is not None:
+        limit_server(endpoint, max_bytes)
     status = server_status(folder)
     out.line(
         f"{'already running' if before.running else 'started'}: {_address(status)}, folder {status.folder}"
@@ -79,7 +104,7 @@ def status(*, folder: Folder = None, output: Output = "table") -> int:
 
 
 def _facts(found: ServerStatus) -> dict[str, Any]:
-    from ..embedded.nats_config import DURABILITY
+    from ..embedded.nats_config import durability
 
     facts = {"state": found.state, "folder": str(found.folder), "log": str(found.log)}
     record = found.record
@@ -92,7 +117,7 @@ def _facts(found: ServerStatus) -> dict[str, Any]:
         "server_pid": record.server_pid,
         "version": record.version,
         "server_version": record.server_version,
-        "durability": DURABILITY,
+        "durability": durability(record.sync_interval),
     }
 
 

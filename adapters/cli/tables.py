@@ -22,6 +22,10 @@ STATES = {
     "SKIPPED": "33",
     "RUNNING": "36",
     "running": "32",  # a server
+    "ok": "32",  # what the doctor found
+    "warning": "33",
+    "failed": "1;31",
+    "unknown": "35",
 }
 #: columns of other people's words, which may be cut; and to how many characters
 _WORDS = {"name": 16, "display": 16, "waiting": 24, "error": 24, "labels": 24, "description": 24}
@@ -51,6 +55,11 @@ def listing(facts: Mapping[str, str]) -> str:
         _line([(_title(name), _BOLD, width), (text.replace("\n", indent), _style(name, text), 0)])
         for name, text in facts.items()
     )
+
+
+def styled_state(text: str, width: int) -> str:
+    """Return a state in its colour, in so many cells of the terminal."""
+    return _styled(_cut(text, width), STATES.get(text, ""))
 
 
 def _fitted(widths: dict[str, int], room: int) -> dict[str, int]:

@@ -15,7 +15,7 @@ from cyclopts import Parameter, Token
 
 _UNITS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _LENGTH = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|[smhdw]?)")
-_POSITION = re.compile(r"#?(\d+)", re.ASCII)
+_POSITION = re.compile(r"#?(\d{1,19})", re.ASCII)
 _LONGEST = 100 * 365 * 86400  # seconds; what is longer is a typing error
 _LENGTHS = "seconds, or a number with a unit, such as 90s, 15m, 2h or 3d"
 _MOMENTS = "an ISO 8601 time such as 2026-05-01T12:00 (UTC unless it names a zone)"

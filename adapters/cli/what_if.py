@@ -194,6 +194,7 @@ def _save(path: Path, states: _Saved) -> None:
 def _load(path: Path) -> _Saved:
     import msgspec
 
+    from jobledger.core.undecodable import UNDECODABLE
     from jobledger.projections.whatif import JobStates
 
     try:
@@ -206,5 +207,5 @@ def _load(path: Path) -> _Saved:
         return msgspec.convert(data["jobs"], dict[str, JobStates])
     except OSError as error:
         raise ArgumentError(f"--against {path}: cannot be read ({error.strerror})") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, KeyError) as error:
+    except (*UNDECODABLE, TypeError, KeyError) as error:
         raise ArgumentError(f"--against {path}: is no file that --save wrote: {error!r:.200}") from None

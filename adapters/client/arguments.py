@@ -12,6 +12,7 @@ from uuid import UUID
 from jobledger.core.clusters import DEFAULT_CLUSTER, MAX_SLUG
 from jobledger.core.errors import ArgumentError
 from jobledger.core.lifecycle import JobState
+from jobledger.core.limits import MAX_REASON
 from jobledger.core.options import Seconds, micros
 from jobledger.projections.clusters import Cluster
 from jobledger.projections.tasks import TaskView
@@ -27,8 +28,6 @@ ClusterOrSlug: TypeAlias = Cluster | str
 
 #: no time: what a command carries where none was given
 NO_GRACE = -1
-#: characters of a reason
-MAX_REASON = 4096
 #: what a point in time may be given as
 A_MOMENT = "an aware datetime, seconds or a timedelta"
 

@@ -11,9 +11,10 @@ from uuid import uuid4
 import msgspec
 
 from jobledger.core.errors import JobLedgerError
+from jobledger.core.undecodable import UNDECODABLE
 
 from ..nats import leader
-from ..nats.asking import NoStream, Superseded, append
+from ..nats.asking import Superseded, append, in_stream
 from ..nats.buckets import key_value, make_key_value
 from ..nats.names import Names
 from ..nats.wire import Wire
@@ -62,7 +63,7 @@ class Bookmark:
             await self._write(client, position)
         except Superseded:
             stored = await leader.newest(client, self._stream, self._subject)
-            if stored is None or _decode(stored.payload).owner != self._owner:
+            if stored is None or self._mark(stored.payload).owner != self._owner:
                 what = (
                     "was removed" if stored is None else "was taken over by another subscription of this name"
                 )
@@ -80,12 +81,20 @@ class Bookmark:
     async def _read(self, client: Wire) -> int | None:
         stored = await leader.newest(client, self._stream, self._subject)
         self._sequence = 0 if stored is None else stored.position
-        return None if stored is None else _decode(stored.payload).position
+        return None if stored is None else self._mark(stored.payload).position
+
+    def _mark(self, payload: bytes) -> _Mark:
+        try:
+            return _decode(payload)
+        except UNDECODABLE as error:
+            raise JobLedgerError(
+                f"the bookmark of the subscription {self._name!r} in the bucket {self._names.subscriptions_bucket} cannot "
+                f"be read: {error}. Remove it, or choose another name"
+            ) from error
 
     async def _write(self, client: Wire, position: int) -> None:
         data = msgspec.json.encode(_Mark(position, self._owner))
-        try:
-            self._sequence = await append(client, self._subject, data, after=self._sequence)
-        except NoStream:
-            await make_key_value(client, self._names, self._names.subscriptions_bucket)
-            self._sequence = await append(client, self._subject, data, after=self._sequence)
+        self._sequence = await in_stream(
+            lambda: append(client, self._subject, data, after=self._sequence),
+            lambda: make_key_value(client, self._names, self._names.subscriptions_bucket),
+        )

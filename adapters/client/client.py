@@ -14,6 +14,8 @@ from .arguments import ClusterOrSlug
 from .auditing import AsyncAuditClient, AuditClient
 from .clusters import AsyncClusterClient, ClusterClient, require
 from .connecting import PATIENCE, URL_VARIABLE, Connected
+from .doctoring import doctor
+from .facade import awaited, blocking, same
 from .feed import AsyncFeedClient, FeedClient
 from .jobs import AsyncJobClient, JobClient
 
@@ -33,7 +35,7 @@ class Client(Connected):
 
     Shape:  `Client()` uses the embedded server of the default data folder, starting it if it does not run: the folder
             of JOBLEDGER_HOME, or one in the user's home. If JOBLEDGER_URL is set, it uses the server of that address
-            instead.
+            instead, with the login and the namespace that other variables say (docs/security.md).
             `Client("nats://host:port")` uses a server, or a cluster (several addresses, in a list or separated by
             commas), that runs already, and on it the engine of `namespace`. The other arguments are how to log in.
             `Client(data_folder=…)` uses the embedded server of that folder.
@@ -79,6 +81,8 @@ class Client(Connected):
         True
         """
         return AuditClient(self._session)
+
+    doctor = blocking(doctor, same)
 
     def runner(
         self,
@@ -190,6 +194,8 @@ class AsyncClient(Connected):
         True
         """
         return AsyncAuditClient(self._session)
+
+    doctor = awaited(doctor, same)
 
     def runner(
         self,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from jobledger.core.errors import ArgumentError
 
 from ..embedded.folder import DataFolder
-from ..nats.endpoint import Endpoint
+from ..nats.endpoint import Endpoint, login_of
 from ..nats.names import DEFAULT_NAMESPACE, Names
 from . import arguments
 from .session import Sealing, Session
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..sealing.keys import KeyStore
 
 URL_VARIABLE = "JOBLEDGER_URL"
+NAMESPACE_VARIABLE = "JOBLEDGER_NAMESPACE"
 PATIENCE = 30.0  # seconds
 
 
@@ -30,12 +31,14 @@ class Connected:
         url: str | Sequence[str] | None = None,
         *,
         data_folder: str | PathLike[str] | None = None,
-        namespace: str = DEFAULT_NAMESPACE,
+        namespace: str | None = None,
         name: str | None = None,
         user: str | None = None,
         password: str | None = None,
         token: str | None = None,
         credentials: str | PathLike[str] | None = None,
+        nkey: str | PathLike[str] | None = None,
+        identity: str | None = None,
         tls_ca: str | PathLike[str] | None = None,
         tls_cert: str | PathLike[str] | None = None,
         tls_key: str | PathLike[str] | None = None,
@@ -44,29 +47,40 @@ class Connected:
         encrypt: bool = False,
         keys: KeyStore | None = None,
     ) -> None:
-        login = {
+        login: dict[str, Any] = {
             "user": user,
             "password": password,
             "token": token,
             "credentials": credentials,
+            "nkey": nkey,
+            "identity": identity,
             "tls_ca": tls_ca,
             "tls_cert": tls_cert,
             "tls_key": tls_key,
             "tls_hostname": tls_hostname,
         }
         login = {argument: value for argument, value in login.items() if value is not None}
-        self._where, self._resolve = _server(url, data_folder, login)
+        if url is None and data_folder is None and os.environ.get(URL_VARIABLE):
+            # The server is that of the environment, and so is the login. Elsewhere it says nothing.
+            url, login = os.environ[URL_VARIABLE], login_of(os.environ) | login
+            namespace = namespace or os.environ.get(NAMESPACE_VARIABLE)
+        self._where, self._resolve, self._folder = _server(url, data_folder, login)
         self._label = arguments.checked_text(
             "name", name or "jobledger client", limit=256, example="name='importer'"
         )
-        self._names = _names(namespace)
+        self._names = _names(DEFAULT_NAMESPACE if namespace is None else namespace)
         self._patience = arguments.seconds("patience", patience)
         self._sealing = Sealing(arguments.flag("encrypt", encrypt), None if keys is None else _checked(keys))
         self._session = self._new_session()
 
     def _new_session(self) -> Session:
         return Session(
-            self._resolve, self._names, name=self._label, patience=self._patience, sealing=self._sealing
+            self._resolve,
+            self._names,
+            name=self._label,
+            patience=self._patience,
+            sealing=self._sealing,
+            folder=self._folder,
         )
 
     def __repr__(self) -> str:
@@ -87,18 +101,18 @@ def _checked(keys: KeyStore) -> KeyStore:
     return checked_store(keys)
 
 
-def _server(url: Any, data_folder: Any, login: dict[str, Any]) -> tuple[str, Callable[[], Endpoint]]:
-    """Return how to show where the server is, and what finds it. Errors: ArgumentError."""
+def _server(
+    url: Any, data_folder: Any, login: dict[str, Any]
+) -> tuple[str, Callable[[], Endpoint], str | None]:
+    """Return how to show where the server is, what finds it, and the folder of an embedded one. Errors: ArgumentError."""
     if url is not None and data_folder is not None:
         raise ArgumentError(
             "url and data_folder exclude each other: a url names a server that runs already, a data folder has an "
             "embedded one. Give one of them"
         )
-    if url is None and data_folder is None:
-        url = os.environ.get(URL_VARIABLE) or None
     if url is not None:
         endpoint = _endpoint(url, login)
-        return repr(endpoint.shown), lambda: endpoint
+        return repr(endpoint.shown), lambda: endpoint, None
     if login:
         raise ArgumentError(
             f"{', '.join(login)}: logins belong to a server with a url, and none is given; "
@@ -112,7 +126,7 @@ def _server(url: Any, data_folder: Any, login: dict[str, Any]) -> tuple[str, Cal
 
         return ensure_server(folder)
 
-    return f"data_folder={folder!r}", embedded
+    return f"data_folder={folder!r}", embedded, folder
 
 
 def _endpoint(url: Any, login: dict[str, Any]) -> Endpoint:
@@ -127,7 +141,7 @@ def _endpoint(url: Any, login: dict[str, Any]) -> Endpoint:
     return Endpoint(urls, **login)
 
 
-_TEXTS = frozenset({"user", "password", "token", "tls_hostname"})
+_TEXTS = frozenset({"user", "password", "token", "identity", "tls_hostname"})
 
 
 def _folder(given: Any) -> str:

@@ -181,11 +181,13 @@ class _TimeLeft:
             async with asyncio.timeout(None if self._timeout == math.inf else self.seconds + ONE_LOOK):
                 return await work
         except TimeoutError:
-            self.out()
+            self.out(await self._reading.session.outage())
 
-    def out(self) -> NoReturn:
+    def out(self, outage: str = "") -> NoReturn:
         view, name = self._reading.view, self._reading.name
         told = _told(view, name, f"after {self._timeout:g} s")
+        if outage:
+            told += f". {outage}"
         raise TimeoutError(f"{told}. It goes on: wait again, or cancel it") from None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from jobledger.core.commands import ForkJob, TakeOver
 from jobledger.core.errors import ArgumentError, NotFoundError
 from jobledger.core.events import JobOptions, Origin
+from jobledger.core.limits import MAX_JOB_NAME
 from jobledger.core.options import OnFailure
 from jobledger.core.task import Task
 from jobledger.projections.forking import Fork, TasksWereRunning, plan_fork, quiet_points
@@ -24,7 +25,7 @@ from .past import At, PastJob, PastReading, moment_of
 from .reading import Reading
 from .requests import do
 from .results import refer_inputs
-from .submission import MAX_NAME, checked_key, checked_labels, keyed_id
+from .submission import checked_key, checked_labels, keyed_id
 from .submitting import check_size
 from .telemetry import traceparent
 
@@ -92,7 +93,7 @@ async def fork(
     key = "" if idempotency_key is None else checked_key(idempotency_key)
     job_id = str(keyed_id(session.names.namespace, key) if key else new_id())
     if name is not None:
-        arguments.checked_text("name", name, limit=MAX_NAME, example="fork(job, name='second try')")
+        arguments.checked_text("name", name, limit=MAX_JOB_NAME, example="fork(job, name='second try')")
     given = None if labels is None else checked_labels(labels)
     until = arguments.moment("deadline", deadline, session.now())
     continues = None if on_failure is None else arguments.on_failure(on_failure) == "continue"

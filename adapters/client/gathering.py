@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from jobledger.core.errors import ServerAway
+from jobledger.core.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -26,7 +25,7 @@ async def gather(
 ) -> list[T]:
     """Return the answers to a question, in the order in which they came.
 
-    Shape:  `decode` returns None for an answer that is not meant, and may raise a MsgspecError for one that is damaged.
+    Shape:  `decode` returns None for an answer that is not meant, and may raise one of UNDECODABLE for one that is damaged.
     Errors: ServerAway, ServerUnavailable.
     """
     link = await session.link()
@@ -37,7 +36,7 @@ async def gather(
         async def answered(message: Msg) -> None:
             try:
                 reply = decode(message.data)
-            except msgspec.MsgspecError:
+            except UNDECODABLE:
                 return  # the server's own word that nobody listens
             if reply is not None:
                 found.append(reply)

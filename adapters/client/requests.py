@@ -10,6 +10,7 @@ from jobledger.core.errors import (
     JobNotDeletable,
     JobNotRetryable,
     KeyUnavailable,
+    LogFull,
     NotFoundError,
 )
 
@@ -52,6 +53,7 @@ _ERRORS: dict[str, type[JobLedgerError]] = {
     "unknown_task": NotFoundError,
     "conflict": ArgumentError,
     "key_unavailable": KeyUnavailable,
+    "log_full": LogFull,
     "invalid": ArgumentError,
 }
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from jobledger.core.errors import ArgumentError
 from jobledger.core.lifecycle import JobState, TaskState
+from jobledger.core.limits import MAX_LABELS, MOST_VALUES
 from jobledger.core.task import Task, TaskClass
 from jobledger.projections.jobs import JobFilter
 
@@ -139,6 +140,8 @@ def _several(argument: str, given: Any, kind: Any) -> list[Any]:
             raise ArgumentError(
                 f"{argument} is an empty list, which no job fits: leave it out to mean all jobs"
             )
+    if len(found) > MOST_VALUES:
+        raise ArgumentError(f"{argument} lists {len(found):,} values, at most {MOST_VALUES:,} are possible")
     for one in found:
         if not isinstance(one, kind):
             raise ArgumentError(f"{argument}={one!r:.100} is a {type(one).__name__}: {_REMEDIES[argument]}")
@@ -168,6 +171,8 @@ def _labels(given: Any) -> dict[str, list[str]]:
     for name in given:
         if not isinstance(name, str):
             raise ArgumentError(f"labels: {name!r:.100} is a {type(name).__name__}: names of labels are text")
+    if len(given) > MAX_LABELS:
+        raise ArgumentError(f"labels names {len(given):,} labels, a job has at most {MAX_LABELS}")
     return {name: _several("labels", values, str) for name, values in given.items()}
 
 

@@ -65,8 +65,11 @@ class Session:
         name: str,
         patience: float,
         sealing: Sealing = NOT_SEALING,
+        folder: str | None = None,
     ) -> None:
+        """`folder` is that of the embedded server; None where the server runs elsewhere."""
         self.names = names
+        self.folder = folder
         self.sealing = sealing
         self.patience = patience
         self.seen = (
@@ -103,9 +106,13 @@ class Session:
                 from ..link import Link
 
                 link = Link(self._resolve, self.names, self._name)
-                await link.open()
+                await link.open(patience=self.patience)
                 self._link = link
             return self._link
+
+    async def endpoint(self) -> Endpoint:
+        """Return where the server is, started now if it is the embedded one and not running. Errors: ServerUnavailable."""
+        return await asyncio.to_thread(self._resolve)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -171,6 +178,7 @@ class Session:
 
         Errors: DamagedLog; ServerUnavailable when the server stays away.
         """
+        from ..nats.asking import NotAllowed
         from ..nats.log import read_job
 
         until = time.monotonic() + (self.patience if patience is None else patience)
@@ -182,13 +190,23 @@ class Session:
                     self.seen = max(self.seen, commits[-1].position if commits else 0)
                     return commits
                 await self.revive()
+            except NotAllowed:
+                raise
             except ServerUnavailable as error:
                 if time.monotonic() >= until:
+                    reason = await link.reason()
+                    if reason is not None:
+                        raise reason from error
                     raise ServerUnavailable(
                         f"job {job_id} cannot be read: {error}. Check that the server runs, and that it is the one on "
                         f"which an engine serves namespace {self.names.namespace!r}"
                     ) from error
                 await asyncio.sleep(_PAUSE)
+
+    async def outage(self) -> str:
+        """Return what keeps the log from being answered for, if it is for want of servers; "" otherwise."""
+        reason = None if self._link is None else await self._link.reason()
+        return "" if reason is None else str(reason)
 
     async def revive(self) -> None:
         """Bring back what is missing: the server, or the connection to it. Errors: ServerUnavailable."""

@@ -10,6 +10,13 @@ from uuid import UUID, uuid5
 from jobledger.core.commands import SubmitJob
 from jobledger.core.errors import ArgumentError
 from jobledger.core.events import JobOptions
+from jobledger.core.limits import (
+    MAX_IDEMPOTENCY_KEY,
+    MAX_JOB_NAME,
+    MAX_LABEL_KEY,
+    MAX_LABEL_VALUE,
+    MAX_LABELS,
+)
 from jobledger.core.options import PolicyOptions, checked_retries, policy_of, spec_policy
 from jobledger.core.submission import NewTask, Submission, TaskSpec, columns
 from jobledger.core.task import InputError, Task, encode_input, identifier_of
@@ -20,10 +27,6 @@ from .telemetry import traceparent
 
 Tasks: TypeAlias = Task | Sequence[Task]
 Clusters: TypeAlias = ClusterOrSlug | Sequence[ClusterOrSlug | None] | None
-
-MAX_NAME = 1024  # characters of a job's name
-MAX_IDEMPOTENCY_KEY = 256  # characters
-MAX_LABELS, MAX_LABEL_KEY, MAX_LABEL_VALUE = 64, 128, 1024
 
 #: ids derived from idempotency keys are named within this one; never to be changed
 _KEYED = UUID("6f4f5b0a-7d0f-5b0e-9c61-0d4a4a1c8a55")
@@ -94,7 +97,7 @@ def job_command(
     Shape:  `by` is who asks; "" for the user of this process. `trace` is the W3C traceparent of the submission; "" for
             that of the span this is called in.
     """
-    name = checked_text("name", name, limit=MAX_NAME, example="submit('nightly build', …)")
+    name = checked_text("name", name, limit=MAX_JOB_NAME, example="submit('nightly build', …)")
     key = "" if idempotency_key is None else checked_key(idempotency_key)
     job_id = str(keyed_id(namespace, key) if key else new_id())
     options = JobOptions(

@@ -77,10 +77,10 @@ class Outbox:
 
     async def close(self) -> None:
         """Wait for nothing any more."""
-        await self._inbox.close(ServerAway("the publisher has stopped"))
         for write in self._under_way:
             write.answer.cancel()
         self._under_way.clear()
+        await self._inbox.close(ServerAway("the publisher has stopped"))
 
     async def send(self, messages: Sequence[FeedMessage], *, after: int) -> None:
         """Write messages behind number `after`, in order; return when they are on their way.

@@ -22,7 +22,7 @@ from ..metrics.figures import Samples
 from ..nats.asking import JetStreamError
 from ..nats.connection import connect_patiently
 from ..nats.endpoint import Endpoint
-from ..nats.names import Names
+from ..nats.names import Names, is_answerable
 from ..nats.streams import StreamSettingsError, ensure_log
 from ..nats.wire import Wire
 from ..process import process_id
@@ -196,7 +196,7 @@ class _Service:
             0 if publisher is None else publisher.stored,
             self._problem,
         )
-        if message.reply:
+        if is_answerable(message.reply):
             await self._client.publish(message.reply, msgspec.json.encode(status))
 
     async def _samples(self) -> Samples:

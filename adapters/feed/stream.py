@@ -10,6 +10,7 @@ import msgspec
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StoreCompression, StreamConfig
 
 from jobledger.core.errors import JobLedgerError, ServerAway
+from jobledger.core.undecodable import UNDECODABLE
 from jobledger.projections.feed import FeedId
 
 from ..nats.asking import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, JetStreamError, jetstream
@@ -156,7 +157,7 @@ async def head(client: Wire, names: Names) -> Head:
         if int(event["sequence"]) != found.last:
             raise ValueError(f"it says that it is number {event['sequence']}")
         return Head(found.last, FeedId.parse(event["id"]))
-    except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
+    except (*UNDECODABLE, KeyError, ValueError, TypeError) as error:
         raise FeedDamaged(
             f"message {found.last} of the stream {names.feed_stream} is none of the feed ({error}): somebody else writes "
             "to its subjects. `jobledger feed rebuild` makes it anew"

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import inspect
 
 from jobledger.core.json_values import located
+from jobledger.core.undecodable import UNDECODABLE
 
 from .fields import MAX_DEPTH
 from .problems import Problem
@@ -53,7 +54,7 @@ def decoder_of(kind: type[R]) -> Callable[[bytes], R]:
             return decode(data)
         except msgspec.ValidationError as error:
             raise _misfit(kind, data, error) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise _no_json(error) from None
 
     return request_of
@@ -67,7 +68,7 @@ def compact(data: bytes, field: str) -> bytes:
     try:
         msgspec.json.decode(data)  # a part that was passed over was not looked into
         return msgspec.json.format(data, indent=-1)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise Problem(
             "invalid_json", f"{field} is no JSON value that can be read: {error}. Nothing was done", field
         ) from None
@@ -161,7 +162,7 @@ def _value(data: bytes, path: list[str | int]) -> Any:
         found = msgspec.json.decode(data)
         for step in path:
             found = found[step]
-    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError):
+    except (*UNDECODABLE, LookupError, TypeError):
         return _NOWHERE
     return found
 

@@ -23,6 +23,7 @@ from nats.micro.service import (
 )
 
 from ..link import Link
+from ..nats.names import is_answerable
 
 #: of what is asked and replied, not of this package
 API_VERSION = "1.0.0"
@@ -100,7 +101,7 @@ async def announce(
 
 def _answering(link: Link, facts: Callable[[], Any]) -> Callable[[Msg], Awaitable[None]]:
     async def answer(message: Msg) -> None:
-        if message.reply:
+        if is_answerable(message.reply):
             await link.nc.publish(message.reply, msgspec.json.encode(facts().to_dict()))
 
     return answer

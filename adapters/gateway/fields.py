@@ -8,10 +8,8 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from jobledger.core.limits import MAX_IDEMPOTENCY_KEY, MAX_REASON
 from jobledger.core.options import LONGEST
-
-from ..client.arguments import MAX_REASON
-from ..client.submission import MAX_IDEMPOTENCY_KEY
 
 #: tasks of one submission; more are for one of them to submit
 MAX_TASKS = 10_000

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,6 +46,8 @@ async def run_engine_with_api(
     keys: KeyStore | None = None,
     partitions: int | None = None,
     replicas: int = 1,
+    max_bytes: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
 ) -> None:
     """As `run_engine`, and answer JSON requests beside it: also while the engine stands by for another one."""
     api = ApiThread(endpoint, namespace, None if keys is None else KeysOfLoop(keys))
@@ -78,6 +81,8 @@ async def run_engine_with_api(
             keys=keys,
             partitions=partitions,
             replicas=replicas,
+            max_bytes=max_bytes,
+            folder=folder,
         )
     )
     stopped = asyncio.create_task(stop.wait())

@@ -12,6 +12,7 @@ from jobledger.core.errors import (
     JobNotDeletable,
     JobNotRetryable,
     KeyUnavailable,
+    LogFull,
     NotFoundError,
     SealBroken,
     ServerUnavailable,
@@ -55,6 +56,11 @@ CODES: dict[str, Code] = {
         "No answer from the server, an engine or a projector just now. What was asked for may or may not have happened: "
         "send it again, with its `idempotency_key`.",
     ),
+    "log_full": Code(
+        507,
+        True,
+        "The log has no room for anything new until its limit is raised. Nothing was done; what runs goes on.",
+    ),
     "storage_full": Code(507, False, "The server's object store has no room for a large input."),
 }
 
@@ -81,6 +87,7 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (DamagedLog, "damaged"),
     (SealBroken, "damaged"),
     (KeyUnavailable, "key_unavailable"),
+    (LogFull, "log_full"),
     (ArgumentError, "invalid_argument"),
 )
 

@@ -11,11 +11,11 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from jobledger.core.clusters import DEFAULT_CLUSTER, MAX_SLUG
+from jobledger.core.limits import MAX_JOB_NAME, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS
 from jobledger.core.options import LONGEST, MAX_KEY, MOST_PRIORITY, MOST_RETRIES
 from jobledger.core.task import MAX_NAME as MAX_TASK_NAME
 
 from ..client.selection import MAX_NAME as MAX_PART_OF_NAME
-from ..client.submission import MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS, MAX_NAME
 from .fields import (
     LONGEST_WAIT,
     MAX_TASKS,
@@ -151,8 +151,8 @@ class Submit(_Request, frozen=True):
     """Submit a job: it is in the log when the reply comes, and its tasks wait for a runner."""
 
     name: Annotated[
-        Annotated[str, Meta(pattern=r"\S", max_length=MAX_NAME)],
-        Meta(description=f"What the job is called: 1 to {MAX_NAME} characters."),
+        Annotated[str, Meta(pattern=r"\S", max_length=MAX_JOB_NAME)],
+        Meta(description=f"What the job is called: 1 to {MAX_JOB_NAME} characters."),
     ]
     tasks: Annotated[
         Annotated[list[NewTask], Meta(min_length=1, max_length=MAX_TASKS)],

@@ -18,6 +18,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from ..link import Callback, Link
+from ..nats.names import is_answerable
 from .decoding import decoder_of, nearest
 from .discovery import Endpoint, announce
 from .operations import OPERATIONS, Operation
@@ -156,7 +157,7 @@ class Service:
 async def _send(link: Link, message: Msg, reply: bytes | Problem, endpoint: Endpoint | None = None) -> None:
     if isinstance(reply, Problem) and endpoint is not None:
         endpoint.failed(reply.code)
-    if not message.reply:
+    if not is_answerable(message.reply):
         return  # nobody wants to know
     try:
         if isinstance(reply, bytes):

@@ -43,7 +43,7 @@ class InlineEngine:
 
     # -- what clients ask -----------------------------------------------------------------------------------------
 
-    def answer(self, request: p.CommandRequest) -> p.Answer:
+    def answer(self, request: p.CommandRequest | p.ReadResults) -> p.Answer:
         """Do what is asked, and answer as the engine of a server does."""
         with self._turn:
             try:
@@ -51,7 +51,7 @@ class InlineEngine:
             except Refusal as refusal:
                 return p.Refused(refusal.code, refusal.message)
 
-    def _answer(self, request: p.CommandRequest) -> p.Answer:
+    def _answer(self, request: p.CommandRequest | p.ReadResults) -> p.Answer:
         live = self._find(request.job_id)
         if isinstance(request, p.FollowJob):
             if not live.job.state:

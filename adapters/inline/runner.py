@@ -21,7 +21,7 @@ from ..runner.assignment import Assignment
 from ..runner.cache import InMemoryCache
 from ..runner.context import Equipment
 from ..runner.execution import execute
-from ..runner.logs import log_level
+from ..runner.log_level import log_level
 from ..runner.registry import TaskRegistry
 from ..runner.user_code import UserCode
 from ..runner.values import InlineValues

@@ -15,7 +15,7 @@ from nats.aio.subscription import Subscription
 
 from jobledger.core.errors import JobLedgerError
 
-from ..nats.names import Names
+from ..nats.names import Names, is_answerable
 from ..nats.wire import Wire
 from ..version import installed_version
 from .figures import Report, Sample, Samples, encode
@@ -79,6 +79,8 @@ class Answering:
         return "" if self._client.is_connected else "the NATS server is away"
 
     async def _accept(self, message: Msg) -> None:
+        if not is_answerable(message.reply):
+            return
         answer = asyncio.create_task(self._answer(message))
         self._answers.add(answer)
         answer.add_done_callback(self._answers.discard)

@@ -121,8 +121,14 @@ _ALL = (
         "jobledger_commits_failed_total",
         "counter",
         (*_ENGINE, "reason"),
-        "Commits that were not acknowledged: `conflict` where somebody else wrote to the job, `unacknowledged` where the "
-        "log refused or did not answer.",
+        "Commits that were not acknowledged: `conflict` where somebody else wrote to the job, `refused` where the log took "
+        "none, mostly because it is full, `unacknowledged` where it did not answer.",
+    ),
+    Metric(
+        "jobledger_unwritable_jobs",
+        "gauge",
+        _ENGINE,
+        "Jobs of which something is decided that the log refused, mostly because it is full. It is tried again until the log takes it.",
     ),
     Metric("jobledger_log_messages", "gauge", ("namespace",), "Commits in the log."),
     Metric("jobledger_log_bytes", "gauge", ("namespace",), "Size of the log on each server that holds it."),
@@ -131,6 +137,13 @@ _ALL = (
         "gauge",
         ("namespace",),
         "Size at which the log takes no more commits; there is no such sample where the log has no limit of its own.",
+    ),
+    Metric(
+        "jobledger_server_sync_interval_seconds",
+        "gauge",
+        ("namespace", "server"),
+        "For how long a commit may have been acknowledged before it is on disk (fsync): 0 where none is. Of the embedded "
+        "server; `jobledger doctor` asks others.",
     ),
     Metric("jobledger_log_last_position", "gauge", ("namespace",), "Position of the newest commit."),
     # -- views ----------------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ class EngineMeter:
         self._soon: asyncio.TimerHandle | None = None
         self._exchanges = 0
         self._refused: Counter[str] = Counter({"stale": 0})
-        self._failed: Counter[str] = Counter({"conflict": 0, "unacknowledged": 0})
+        self._failed: Counter[str] = Counter({"conflict": 0, "refused": 0, "unacknowledged": 0})
         self._histograms = {
             "jobledger_exchange_wait_seconds": Histogram(_WAITS),
             "jobledger_commit_seconds": Histogram(_SECONDS),
@@ -109,6 +109,8 @@ class EngineMeter:
             runners = max(ledger.leases.runners for ledger in ledgers)
             samples["jobledger_runners"] = [Sample((), float(runners))]
             waiting = max(ledger.dispatcher.waiting for ledger in ledgers)
+            parked = sum(ledger.parked for ledger in ledgers)
+            samples["jobledger_unwritable_jobs"] = [Sample((), float(parked))]
             samples["jobledger_runners_waiting"] = [Sample((), float(waiting))]
         samples |= self._tally.samples()
         samples |= {name: [histogram.sample()] for name, histogram in self._histograms.items()}

@@ -25,7 +25,7 @@ Samples: TypeAlias = dict[str, list[Sample]]
 class Report(msgspec.Struct, array_like=True, frozen=True):
     """All figures of one process."""
 
-    kind: str  #: "engine", "projector" or "feed"
+    kind: str  #: "engine", "projector", "feed" or "server", which is that of a data folder
     process: str  #: its id
     samples: Samples  #: by the name of the metric
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-import msgspec
 from nats.aio.msg import Msg
 
 from jobledger.core.errors import ServerAway
+from jobledger.core.undecodable import UNDECODABLE
 
 from ..nats.asking import JetStreamError
 from ..nats.names import Names
@@ -40,8 +40,8 @@ class Gatherer:
         self._known = {report.process for report in reports}
         try:
             samples = await log_samples(client, self._names)
-        except JetStreamError:
-            samples = {}  # nobody has served this namespace yet
+        except (JetStreamError, ServerAway):
+            samples = {}  # nobody has served this namespace yet, or too few servers run: then it matters what engines say
         numbers = Counter(dict.fromkeys(_KINDS, 0))
         numbers.update(report.kind for report in reports)
         samples["jobledger_processes"] = [Sample((kind,), float(number)) for kind, number in numbers.items()]
@@ -54,7 +54,7 @@ class Gatherer:
         async def take(message: Msg) -> None:
             try:
                 report = decode_report(message.data)
-            except msgspec.MsgspecError:
+            except UNDECODABLE:
                 return  # the server's own word that nobody listens, or the answer of a later version
             reports[report.process] = report
             if self._known <= reports.keys():

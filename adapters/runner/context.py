@@ -18,6 +18,7 @@ from jobledger.core.context import (
     Tracer,
 )
 from jobledger.core.errors import ArgumentError
+from jobledger.core.limits import MOST_LABELS
 from jobledger.core.options import PolicyOptions
 from jobledger.core.results import result_reader
 from jobledger.core.task import Task
@@ -32,7 +33,6 @@ from .subtasks import Subtasks, wall_clock
 from .values import InlineValues, Values
 
 _MAX_LABEL = 100  # characters
-_MAX_LABELS = 1000
 _NOTHING = (None, None)
 
 
@@ -109,9 +109,9 @@ class RunningContext(ExecutionContext):
             counts = self.__dict__.setdefault("_progress", {})
         count = counts.get(label)
         if count is None:
-            if len(counts) >= _MAX_LABELS:
+            if len(counts) >= MOST_LABELS:
                 raise ArgumentError(
-                    f"a task has at most {_MAX_LABELS} progress labels, {label!r} would be one more"
+                    f"a task has at most {MOST_LABELS} progress labels, {label!r} would be one more"
                 )
             count = counts.setdefault(label, WorkCount(label))
         return count

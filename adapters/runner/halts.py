@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-import msgspec
 from nats.aio.msg import Msg
+
+from jobledger.core.undecodable import UNDECODABLE
 
 from .. import protocol as p
 from ..link import Link
@@ -18,18 +19,21 @@ from .todo import Todo
 log = logging.getLogger(__name__)
 
 
-async def listen(link: Link, halt: Callable[[p.Halted], None]) -> Callable[[], Awaitable[None]]:
-    """Have `halt` called with what all runners are told, until what is returned is called. What is missed comes in answers."""
+async def listen(link: Link, cluster: str, halt: Callable[[p.Halted], None]) -> Callable[[], Awaitable[None]]:
+    """Have `halt` called with what all runners of a cluster are told, until what is returned is called.
+
+    What is missed comes in answers.
+    """
 
     async def told(message: Msg) -> None:
         try:
             halted = p.decode_halted(message.data)
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             log.error("the engine says that something was halted, but it cannot be read: %s", error)
         else:
             halt(halted)
 
-    return await link.listen(link.names.halted, told)
+    return await link.listen(link.names.halted(cluster), told)
 
 
 class Halts:

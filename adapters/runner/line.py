@@ -10,7 +10,7 @@ import logging
 
 from .. import protocol as p
 from ..link import Link
-from ..nats.names import Names
+from ..nats.names import Names, Speaker
 from .alarm import Alarm
 from .assignment import Assignment, Assignments
 from .context import Equipment
@@ -39,7 +39,7 @@ class Line:
         link: Link,
         names: Names,
         equipment: Equipment,
-        runner_id: str,
+        speaker: Speaker,
         todo: Todo,
         crew: Crew,
         limits: Limits,
@@ -50,6 +50,7 @@ class Line:
         forever: bool,
         patience: float,
     ) -> None:
+        who = (speaker.session, speaker.cluster, speaker.user)
         self.partition = names.partition
         self.lease = lease
         self.assignments = Assignments()
@@ -58,11 +59,11 @@ class Line:
             todo, self.assignments, self.outbox, limits, on_news=alarm.ring, on_over=equipment.forget
         )
         self.heartbeat = Heartbeat(
-            link, names.heartbeat(runner_id), self.assignments, News(crew, self.assignments), self._alive
+            link, names.heartbeat(*who), self.assignments, News(crew, self.assignments), self._alive
         )
         self.traffic = Traffic(
             link,
-            names.exchange(runner_id),
+            names.exchange(*who),
             equipment,
             self.assignments,
             self.outbox,

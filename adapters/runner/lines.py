@@ -99,8 +99,9 @@ class Lines:
 
     def depart(self, now: float, gather: Callable[[], None], *, forever: bool) -> None:
         """Send what is due. `gather` is called before each exchange that can be sent: there may be more to report."""
+        ends = len(self._lines) > 1 and not forever
         for line in tuple(self._turns):
-            while not line.traffic.full:
+            while not line.traffic.full and not (ends and self._awaits_others(line)):
                 gather()
                 if not line.traffic.depart(now):
                     break
@@ -109,6 +110,11 @@ class Lines:
             if not (forever or self.held):
                 for line in self._lines:
                     line.traffic.look_again(now)
+
+    def _awaits_others(self, line: Line) -> bool:
+        """Whether this one has nothing to hand out, and the others have not all said so: asked again meanwhile, each by
+        itself, they would never be silent all at once, and the run would not end."""
+        return line.traffic.nothing_ready and not self.held and not self.idle
 
     def report(self, done: Sequence[Assignment]) -> None:
         """Have these, which have ended, reported."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable, MutableMapping
 from functools import cache
@@ -20,9 +19,6 @@ from structlog.processors import format_exc_info
 from structlog.typing import Processor
 
 from jobledger.core.context import Logger
-from jobledger.core.errors import ArgumentError
-
-LEVEL_VARIABLE = "JOBLEDGER_LOG_LEVEL"
 
 #: shown from warnings up only: a line that is part of the normal course is about what the task says
 _IDS = ("job_id", "task_id", "attempt")
@@ -30,24 +26,6 @@ _IDS = ("job_id", "task_id", "attempt")
 _TRACE_IDS = ("trace_id", "span_id")
 #: key of a line's level, beside the user's own attributes
 LEVEL = "level "
-
-
-def log_level(variable: str | None = None) -> int:
-    """Return the level from which lines are printed: of the environment variable, or INFO.
-
-    Errors: ArgumentError if the variable names no level.
-    """
-    value = os.environ.get(LEVEL_VARIABLE, "") if variable is None else variable
-    if not value.strip():
-        return logging.INFO
-    level = logging.getLevelName(value.strip().upper())
-    if isinstance(level, int):
-        return level
-    if value.strip().isdecimal():
-        return int(value)
-    raise ArgumentError(
-        f"{LEVEL_VARIABLE}={value!r} names no log level: use DEBUG, INFO, WARNING, ERROR or CRITICAL"
-    )
 
 
 def task_logger(level: int, keep: Processor | None = None, **ids: Any) -> Logger:

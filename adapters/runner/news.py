@@ -40,8 +40,8 @@ class News:
             context = assignment.context
             if assignment.key not in self._assignments.held:
                 continue  # another engine's, or over for this one
-            if now - assignment.began < PERIOD:
-                young = min(young, assignment.began + PERIOD)
+            if now < (old := assignment.began + PERIOD):
+                young = min(young, old)
             elif context is not None and size < _MOST_BYTES:
                 a = assignment
                 latest = ReportProgress(

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable
 
 from jobledger.core.errors import ArgumentError
+from jobledger.core.limits import MOST_IDENTIFIERS
 from jobledger.core.task import Task, TaskClass, TaskIdentifier, identifier_of, is_executable
 
 from .assignment import Assignment
@@ -53,6 +54,11 @@ class TaskRegistry:
             raise ArgumentError(_why_not_executable(cls, identifier))
         fingerprint(cls)  # now: its file may be edited while it is in use
         with self._adding:
+            if len(self._classes) >= MOST_IDENTIFIERS:
+                raise ArgumentError(
+                    f"a runner runs {MOST_IDENTIFIERS:,} task classes at most, {identifier} would be one more: divide "
+                    "them among several runners"
+                )
             if identifier in self._classes:
                 raise ArgumentError(
                     f"there is a class for {identifier} already: {self._classes[identifier]!r}. Register each class "

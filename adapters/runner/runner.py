@@ -10,12 +10,14 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from uuid import uuid4
 
 from jobledger.core.context import JobCache
 from jobledger.core.errors import ArgumentError, ServerAway
 from jobledger.core.task import TaskClass, TaskIdentifier
 
 from ..link import Link
+from ..nats.names import Speaker
 from ..portal import Portal, shared_portal
 from ..sealing.keys import Keyring
 from ..sealing.nats_keys import keys_over
@@ -23,7 +25,7 @@ from ..telemetry.exports import configured
 from ..telemetry.telemetry import Telemetry
 from .context import Equipment
 from .flight import Flight
-from .logs import log_level
+from .log_level import log_level
 from .nats_cache import NatsCache, connected
 from .processes.loading import refuse_while_loading
 from .registry import TaskRegistry
@@ -267,6 +269,7 @@ class TaskRunner:
             portal.run(link.clusters.check(slug, patience))
 
         check_cluster(self.cluster)
+        speaker = Speaker(self.cluster, link.user, uuid4().hex)
         equipment = Equipment(
             self._tasks,
             self._cache,
@@ -275,7 +278,9 @@ class TaskRunner:
             self._log_level,
             Flight.room(link.nc.max_payload),
             telemetry=Telemetry(configured()),
-            values=ServerValues(link, portal, max_input=Flight.room(link.nc.max_payload), patience=patience),
+            values=ServerValues(
+                link, portal, speaker, max_input=Flight.room(link.nc.max_payload), patience=patience
+            ),
             check_cluster=check_cluster,
             seal=lambda job_id, key: (
                 self._keyring.at_hand(job_id, key) or portal.run(self._keyring.seal(job_id, key))
@@ -284,7 +289,15 @@ class TaskRunner:
             forget=self._keyring.forget,
             in_processes=self.pool == "processes",
         )
-        session = Session(link, equipment, self.concurrency, forever=forever, grace=grace, patience=patience)
+        session = Session(
+            link,
+            equipment,
+            self.concurrency,
+            forever=forever,
+            grace=grace,
+            patience=patience,
+            speaker=speaker,
+        )
         with self._starting:
             self._sessions[session] = portal
         try:

@@ -6,6 +6,7 @@ import threading
 from uuid import UUID
 
 from jobledger.core.errors import ArgumentError
+from jobledger.core.limits import MOST_COUNT
 from jobledger.core.task import Task
 
 from .assignment import Assignment
@@ -77,14 +78,16 @@ class WorkCount:
 
     def add(self, count: int) -> None:
         with self._counting:
-            self.total += _checked_count(count)
+            self.total = _sum(self.total, count)
 
     def done(self, count: int) -> None:
         with self._counting:
-            self.finished += _checked_count(count)
+            self.finished = _sum(self.finished, count)
 
 
-def _checked_count(count: object) -> int:
+def _sum(so_far: int, count: object) -> int:
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         raise ArgumentError(f"progress counts whole units of work, 0 or more, not {count!r:.100}")
-    return count
+    if so_far + count > MOST_COUNT:
+        raise ArgumentError(f"progress counts {MOST_COUNT:,} units of work at most: count in larger units")
+    return so_far + count

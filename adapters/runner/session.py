@@ -16,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from ..link import Link
-from ..nats.names import Names
+from ..nats.names import Names, Speaker
 from .alarm import Alarm
 from .context import Equipment
 from .crew import Crew
@@ -46,6 +46,7 @@ class Session:
 
     Units:  `grace` is how many seconds running tasks have to finish once it is told to stop, `patience` how many to
             go on without an answer from the engine.
+    Shape:  `speaker` is who speaks, where that is known before; None for a new session of this user.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class Session:
         forever: bool,
         grace: float,
         patience: float,
+        speaker: Speaker | None = None,
     ) -> None:
-        self.runner_id = uuid4().hex
+        self._speaker = speaker or Speaker(equipment.cluster, link.user, uuid4().hex)
+        self.runner_id = self._speaker.runner
         self._link = link
         self._equipment = equipment
         self._forever = forever
@@ -95,7 +98,7 @@ class Session:
             self._link,
             names,
             self._equipment,
-            self.runner_id,
+            self._speaker,
             self._todo,
             self._workers,
             self._limits,
@@ -114,7 +117,7 @@ class Session:
         Errors: ServerUnavailable when nobody answered for as long as patience lasts; JobLedgerError when the engine
         does not take this runner's requests at all.
         """
-        end_listening = await listen(self._link, self._lines.halt)
+        end_listening = await listen(self._link, self._equipment.cluster, self._lines.halt)
         self._equipment.telemetry.start(self._link, self.runner_id)
         self._workers.start(asyncio.get_running_loop(), self._first_done, self._hurry)
         self._ended = asyncio.get_running_loop().create_future()

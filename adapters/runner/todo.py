@@ -275,12 +275,12 @@ class Todo:
         self._put_first(back)
 
     def _put_first(self, assignments: Sequence[Assignment]) -> None:
-        changed = set()
+        changed: dict[JobTodo, None] = {}
         for assignment in reversed(assignments):
-            changed.add(job := self._job(assignment.job_id))
+            changed[job := self._job(assignment.job_id)] = None
             job.tasks.appendleft(assignment)
             self._queued += 1
-        for job in changed:
+        for job in reversed(changed):
             self._update(job)
 
     def _go_on(self) -> None:

@@ -15,10 +15,11 @@ from .. import objects
 from .. import protocol as p
 from ..by_reference import INLINE_INPUT, INLINE_RESULT, check_size, data_of
 from ..link import Link
+from ..nats.names import Speaker, names_of
 from ..nats.wire import Wire
 from ..portal import Portal
 from ..sealing.seal import Seal
-from ..successes import Success, recall
+from ..successes import Success, recall, within
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +87,18 @@ class InlineValues:
 class ServerValues:
     """Those of a runner on a server.
 
+    Shape:  `speaker` is the session that runs the tasks: what others returned is told to it alone.
     Units:  `max_input` is the bytes of one input that the server's message limit leaves room for, `patience` seconds
             for which a server that is away is waited for.
     """
 
-    def __init__(self, link: Link, portal: Portal, *, max_input: int, patience: float) -> None:
+    def __init__(
+        self, link: Link, portal: Portal, speaker: Speaker, *, max_input: int, patience: float
+    ) -> None:
         self._link = link
         self._portal = portal
+        self._cluster = speaker.cluster
+        self._who = (speaker.session, speaker.cluster, speaker.user)
         self._max_input = min(INLINE_INPUT, max_input)
         self._patience = patience
 
@@ -112,7 +118,8 @@ class ServerValues:
         return self._portal.run(self._returned(job_id, task))
 
     def recall(self, key: bytes) -> Success | None:
-        work = self._link.work(lambda client: recall(client, self._link.names, key), patience=_RECALL)
+        noted = within(self._cluster, key)
+        work = self._link.work(lambda client: recall(client, self._link.names, noted), patience=_RECALL)
         try:
             return self._portal.run(work)
         except ServerUnavailable as error:
@@ -136,8 +143,11 @@ class ServerValues:
         complete = False
         while not complete:
             question = p.ReadResults(job_id, task, values[-1][0] if values else -1)
-            answer = await self._link.ask_about(
-                job_id, p.encode(question), timeout=_TRY, patience=self._patience
+            answer = await self._link.ask(
+                lambda parts: names_of(parts, job_id).results_for(*self._who),
+                p.encode(question),
+                timeout=_TRY,
+                patience=self._patience,
             )
             page = _results(answer, job_id, task)
             values += page.values

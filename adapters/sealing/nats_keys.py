@@ -8,6 +8,7 @@ says that there was a key, and that none is ever made for this job again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from jobledger.core.errors import KeyUnavailable, ServerAway, ServerUnavailable
 
 from ..nats import leader
-from ..nats.asking import MESSAGE_NOT_FOUND, JetStreamError, NoStream, Superseded, append, jetstream
+from ..nats.asking import MESSAGE_NOT_FOUND, JetStreamError, Superseded, append, in_stream, jetstream
 from ..nats.buckets import kept, key_value
 from ..nats.names import Names
 from ..nats.streams import ensure_beside_log
@@ -94,10 +95,8 @@ async def create(client: Wire, names: Names, job_id: str) -> bytes:
             return key
         key = os.urandom(KEY)
         try:
-            await append(client, _subject(names, job_id), key, after=0)
+            await _append(client, names, job_id, key)
             return key
-        except NoStream:
-            await _make_bucket(client, names)
         except Superseded:  # somebody else made one, or this one is stored and only the answer was lost
             continue
 
@@ -121,12 +120,8 @@ async def destroy(client: Wire, names: Names, job_id: str) -> bytes | None:
             return found.payload
         if found is not None:
             await _erase(client, names, found.position)
-        try:
-            await append(client, subject, _DESTROYED, after=0)
-        except NoStream:
-            await _make_bucket(client, names)
-        except Superseded:
-            continue
+        with contextlib.suppress(Superseded):
+            await _append(client, names, job_id, _DESTROYED)
 
 
 async def _erase(client: Wire, names: Names, position: int) -> None:
@@ -137,7 +132,15 @@ async def _erase(client: Wire, names: Names, position: int) -> None:
             raise
 
 
-async def _make_bucket(client: Wire, names: Names) -> None:
+async def _append(client: Wire, names: Names, job_id: str, key: bytes) -> None:
+    """Store it as the first one of the job. Errors: as `append`."""
+    await in_stream(
+        lambda: append(client, _subject(names, job_id), key, after=0), lambda: make_bucket(client, names)
+    )
+
+
+async def make_bucket(client: Wire, names: Names) -> None:
+    """Make the bucket, or check the one that exists. Errors: as `ensure_beside_log`."""
     settings = kept(_stream(names), [f"$KV.{names.keys_bucket}.>"])
     settings.max_msgs_per_subject = 1
     # Keys are read from the leader: no copy of one in a replica's answer, and one right to grant, or not to.

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from jobledger.core.undecodable import UNDECODABLE
+
 from .plain import cut
 
 MAX_RECORD = 64 * 1024  # bytes of one encoded record; what is larger loses its attributes and events
@@ -86,8 +88,6 @@ class Batch(msgspec.Struct, array_like=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode_batch = msgspec.msgpack.Decoder(Batch).decode
 _decode_record: Callable[[bytes], Record] = msgspec.msgpack.Decoder(Record).decode
-#: what msgspec raises at bytes that are not what they should be
-_DAMAGED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def encode_record(record: Record) -> bytes:
@@ -105,7 +105,7 @@ def decode_record(data: bytes) -> Record | None:
     """Return a record; None for what cannot be read, such as one of a later version."""
     try:
         return _decode_record(data)
-    except _DAMAGED:
+    except UNDECODABLE:
         return None
 
 
@@ -117,7 +117,7 @@ def decode_batch(payload: bytes) -> tuple[Batch, list[Record]] | None:
     """Return the batch and its records, without those that cannot be read; None for what is no batch."""
     try:
         batch = _decode_batch(payload)
-    except _DAMAGED:
+    except UNDECODABLE:
         return None
     records = map(decode_record, batch.records)
     return batch, [record for record in records if record is not None]

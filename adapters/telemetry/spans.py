@@ -244,7 +244,7 @@ class JobSpans:
             (one.trace or self._parent.trace).hex(),
             utc(one.started // 1000),
             utc(one.stopped // 1000),
-            _STATUS[one.status] if one.status < len(_STATUS) else UNSET,
+            _STATUS[one.status] if 0 <= one.status < len(_STATUS) else UNSET,
             one.message,
             one.task,
             one.attempt,

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from eventsourcing.persistence import DataError, Notification
 
+from jobledger.core.undecodable import UNDECODABLE
 from jobledger.projections.jobs import JobsFold
 from jobledger.projections.jobs.folding import ReadAgain
 from jobledger.projections.jobs.row_fold import Step
@@ -78,7 +79,7 @@ def _time_of(notification: Notification) -> int | None:
     """Return when a commit was decided; None for one that cannot be read, which the fold will find out."""
     try:
         return _decode_outline(notification.state).at
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
 
 

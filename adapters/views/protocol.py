@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from jobledger.core.codec import Int64
 from jobledger.projections.jobs import JobFilter, JobRow
 from jobledger.projections.moments import Moment
 
@@ -27,7 +28,7 @@ class FindJobs(msgspec.Struct, array_like=True, frozen=True, tag=60):
     """Which jobs are these? The newest first."""
 
     wanted: JobFilter
-    behind: int | None = None  #: only those behind this place, the last of the page before
+    behind: Int64 | None = None  #: only those behind this place, the last of the page before
     limit: int = LARGEST_PAGE
     after: int = 0  #: position of the log which the answer has to tell of
     wait: float = 0.0  #: seconds to wait for that

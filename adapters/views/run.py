@@ -149,6 +149,8 @@ async def log_recorder(endpoint: Endpoint, names: Names) -> AsyncIterator[JetStr
         "NATS_PASSWORD": endpoint.password,
         "NATS_TOKEN": endpoint.token,
         "NATS_CREDENTIALS": endpoint.credentials,
+        "NATS_NKEY": endpoint.nkey,
+        "NATS_IDENTITY": endpoint.identity,
         "NATS_TLS_CA": endpoint.tls_ca,
         "NATS_TLS_CERT": endpoint.tls_cert,
         "NATS_TLS_KEY": endpoint.tls_key,

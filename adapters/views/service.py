@@ -11,12 +11,13 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from jobledger.core.errors import ArgumentError, JobLedgerError
+from jobledger.core.undecodable import UNDECODABLE
 from jobledger.projections.jobs import JobRow
 from jobledger.projections.moments import Moment
 
 from ..nats.asking import jetstream
 from ..nats.moments import check_position
-from ..nats.names import Names
+from ..nats.names import Names, is_answerable
 from ..nats.wire import Wire
 from ..protocol import Refused, Unavailable
 from . import protocol as v
@@ -85,7 +86,7 @@ class Service:
         reply: v.Reply
         try:
             reply = await self._replied(v.decode_request(message.data))
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             reply = Refused("invalid", f"the request cannot be decoded: {error}")
         except ArgumentError as error:
             reply = Refused("invalid", str(error))
@@ -99,7 +100,7 @@ class Service:
         except Exception as error:
             log.exception("a question could not be answered")
             reply = Refused("internal", f"the projector failed on this question: {error!r}. See its log")
-        if message.reply:
+        if is_answerable(message.reply):
             try:
                 await self._client.publish(message.reply, v.encode(reply))
             except nats.errors.Error as error:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from jobledger.core.errors import JobLedgerError
 from jobledger.core.events import Value
 from jobledger.core.lifecycle import HALTED, TaskState
 
 from ..attempts import Attempt
 from ..job_view import JobView
 from ..policies import policy_words
+from ..sealed import instead
 from ..sentences import origin_words
 from ..task_view import TaskView
 from ..utc import micros, stamp
@@ -56,9 +58,9 @@ def job_facts(view: JobView) -> Iterator[Fact]:
         failed = job.failed_task
         where = "" if failed is None else f" ({named(failed, job.spec_of(failed).name)})"
         yield Fact("error", f"{one_line(str(view.error))}{where}")
-    results = [task.value for task in view.roots[:_MOST] if task.value is not None]
+    results = [text for text in map(_result, view.roots[:_MOST]) if text is not None]
     if results:
-        yield Fact("result", _listed([_shown(value) for value in results]))
+        yield Fact("result", _listed(results))
 
 
 def task_facts(task: TaskView) -> Iterator[Fact]:
@@ -92,8 +94,9 @@ def task_facts(task: TaskView) -> Iterator[Fact]:
         yield Fact("reused", f"the result of task {one_line(str(task.source))}")
     if task.error is not None:
         yield Fact("error", said(task.error))
-    if task.value is not None:
-        yield Fact("result", _shown(task.value))
+    result = _result(task)
+    if result is not None:
+        yield Fact("result", result)
 
 
 def attempt_line(attempt: Attempt) -> str:
@@ -126,6 +129,14 @@ def _between(start: datetime, stop: datetime) -> int:
 
 def _by_and_why(who: str, reason: str) -> str:
     return f"{by(who).lstrip()}{': ' if who and reason else ''}{one_line(reason)}" or "yes"
+
+
+def _result(task: TaskView) -> str | None:
+    """Tell what a task returned; of a sealed job without its key, and of what was not sealed with it, only that."""
+    try:
+        return None if task.value is None else _shown(task.value)
+    except JobLedgerError as problem:
+        return instead(problem)
 
 
 def _shown(value: Value) -> str:

@@ -11,6 +11,7 @@ from jobledger.core import ranges
 from jobledger.core.events import Value
 from jobledger.core.policy import CONTINUE, HALT, Policy
 from jobledger.core.submission import NO_DEPENDENCIES, Submission, TaskSpec
+from jobledger.core.undecodable import UNDECODABLE
 
 from ..utc import utc_or_none
 from . import data as d
@@ -109,7 +110,7 @@ def json_of(data: bytes) -> msgspec.Raw | None:
     try:
         found = _check(data)
         str(data, "utf-8")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
     return found
 

@@ -8,24 +8,36 @@ new condition is a new facet.
 
 from __future__ import annotations
 
+from typing import Annotated, TypeAlias, TypeVar
+
 import msgspec
+from msgspec import Meta
+
+from jobledger.core.codec import Int64
+from jobledger.core.limits import MAX_LABELS, MOST_VALUES
 
 from .row import LAST_SECOND, JobRow, first_place
+
+T = TypeVar("T")
+#: of one condition
+Values: TypeAlias = Annotated[list[T], Meta(max_length=MOST_VALUES)]
 
 
 class JobFilter(msgspec.Struct, array_like=True, frozen=True):
     """All conditions must hold; of the several values of one condition, any will do. Empty ones hold for all jobs."""
 
-    since: int | None = None  #: submitted at or after; µs since 1970 UTC
-    before: int | None = None  #: submitted before
+    since: Int64 | None = None  #: submitted at or after; µs since 1970 UTC
+    before: Int64 | None = None  #: submitted before
     first_id: str | None = None
     last_id: str | None = None  #: both ends included
     name: str = ""  #: a part of the name, in any case
-    states: list[int] = []  #: JobState values
-    task_states: list[int] = []  #: TaskState values: at least one task is in one of them
-    clusters: list[str] = []  #: at least one task is for one of them
-    labels: dict[str, list[str]] = {}  #: each label has one of its values
-    task_names: list[str] = []  #: at least one task has one of them
+    states: Values[int] = []  #: JobState values
+    task_states: Values[int] = []  #: TaskState values: at least one task is in one of them
+    clusters: Values[str] = []  #: at least one task is for one of them
+    labels: Annotated[
+        dict[str, Values[str]], Meta(max_length=MAX_LABELS)
+    ] = {}  #: each label has one of its values
+    task_names: Values[str] = []  #: at least one task has one of them
 
     @property
     def alternatives(self) -> list[list[str]]:

@@ -176,7 +176,7 @@ def _command(job: Job, events: Sequence[Any], index: int) -> c.Command | None:
 
 def _failed(job: Job, event: Any) -> c.Command:
     if _blames_the_runner(event):
-        return c.ExpireLease(job.id, event.task, event.attempt)
+        return c.ExpireLease(job.id, event.task, event.attempt, alone=True)
     request = job.cancel_requests.get(event.task)
     if request is not None and event.error == e.Error("TaskCanceled", request.reason):
         return _stopped(job, event)
@@ -239,7 +239,7 @@ _ASKED: dict[type, Callable[[Job, Any], c.Command | None]] = {
     e.OptionalTaskFailed: _failed,
     e.TaskCanceled: _task_canceled,
     e.TaskReleased: lambda job, one: c.ReleaseTask(job.id, one.task, one.attempt, one.reason),
-    e.LeaseExpired: lambda job, one: c.ExpireLease(job.id, one.task, one.attempt),
+    e.LeaseExpired: lambda job, one: c.ExpireLease(job.id, one.task, one.attempt, one.alone),
     e.JobCanceled: lambda job, one: (
         c.CancelJob(job.id, one.command_id, one.by, one.reason, one.grace) if one.command_id else None
     ),

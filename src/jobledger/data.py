@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .adapters.client.replays import JobReplay
     from .adapters.client.selection import Selection
     from .adapters.client.subscription import AsyncSubscription, Subscription
+    from .adapters.doctor.findings import Health, HealthFinding, HealthReport
     from .adapters.feed.protocol import PublisherStatus
     from .adapters.telemetry.lines import LogRecord, LogRecords
     from .adapters.telemetry.spans import Span, SpanEvent, Spans
@@ -63,6 +64,9 @@ _HOMES = {
     "ExecutionStats": "jobledger.projections.statistics",
     "FeedStatus": "jobledger.adapters.client.feed",
     "FutureTask": "jobledger.core.context",
+    "Health": "jobledger.adapters.doctor.findings",
+    "HealthFinding": "jobledger.adapters.doctor.findings",
+    "HealthReport": "jobledger.adapters.doctor.findings",
     "History": "jobledger.projections.history",
     "HistoryEntry": "jobledger.projections.history",
     "Job": "jobledger.adapters.client.job",
@@ -125,6 +129,9 @@ __all__ = [
     "ExecutionStats",
     "FeedStatus",
     "FutureTask",
+    "Health",
+    "HealthFinding",
+    "HealthReport",
     "History",
     "HistoryEntry",
     "Job",

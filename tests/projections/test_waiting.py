@@ -184,3 +184,16 @@ def test_what_a_failure_leaves_behind_names_it() -> None:
     )
     assert waiting(driver, 5) == "skipped, because task 4 (Flaky) failed: ValueError: it broke"
     assert waiting(driver, 1) is None
+
+
+def test_a_task_that_may_kill_its_runners_says_that_it_is_handed_out_by_itself() -> None:
+    driver = JobDriver(task("Leaf"))
+    for _ in range(2):
+        driver.claim()
+        driver.expire(0, alone=True)
+    text = waiting(driver, 0)
+    assert text is not None
+    assert text.endswith(
+        ", which holds nothing else, or few like it: 2 runners were lost while they had it, and it may be what kills them, "
+        "to make attempt 3: the one before expired: no sign of life from runner runner-1"
+    )

@@ -109,7 +109,8 @@ class BareRunner:
                 p.Exchange(self._cluster, self._identifiers, list(reports), limit, wait, **fields)
             )
 
-        return await self._link.ask(self._names.exchange(self.name), request, timeout=20, patience=30)
+        subject = self._names.exchange(self.name, self._cluster)
+        return await self._link.ask(subject, request, timeout=20, patience=30)
 
     def claim(self, limit: int = 1, wait: float = 5.0) -> list[p.AttemptRef]:
         return refs(self.exchange(limit=limit, wait=wait))
@@ -121,9 +122,14 @@ class BareRunner:
     def heartbeat(self, *holds: p.AttemptRef) -> list[p.AttemptRef]:
         return self.beat(*holds).lost
 
+    def results(self, job_id: str, task: int) -> p.Answer:
+        """Ask what the tasks returned on which this one depends."""
+        subject = self._names.results_for(self.name, self._cluster)
+        return ask(self._link, subject, p.ReadResults(job_id, task))
+
     def beat(self, *holds: p.AttemptRef, running: list[c.ReportProgress] | None = None) -> p.HeartbeatSeen:
         request = p.Heartbeat(list(holds), running or [])
-        reply = ask(self._link, self._names.heartbeat(self.name), request)
+        reply = ask(self._link, self._names.heartbeat(self.name, self._cluster), request)
         assert isinstance(reply, p.HeartbeatSeen), reply
         return reply
 

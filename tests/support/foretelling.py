@@ -15,6 +15,7 @@ from support.columns import packed, rows, sound
 from support.oracle import LOST, Node, Oracle
 
 MAX_EXPIRIES = 10
+MAX_LOSSES = 100
 REPORTS = (
     c.StageSubtasks,
     c.ReportComputed,
@@ -178,8 +179,8 @@ def _ended(oracle: Oracle, node: Node, report: Any, now: int) -> list[e.Event]:
     if isinstance(report, c.ReleaseTask):
         return [e.TaskReleased(number, attempt, report.reason)]
     if isinstance(report, c.ExpireLease):
-        if node.expiries < MAX_EXPIRIES:
-            return [e.LeaseExpired(number, attempt, node.runner)]
+        if node.expiries < MAX_LOSSES and not (report.alone and node.lost_alone >= MAX_EXPIRIES):
+            return [e.LeaseExpired(number, attempt, node.runner, report.alone)]
         error = e.Error("LeaseExpired", "")
     facts = (number, attempt, *times, error, *shown)
     if isinstance(report, c.ReportFailed) and node.failures < node.spec.max_retries and not report.final:

@@ -140,8 +140,8 @@ class JobDriver:
     def release(self, number: int, *, attempt: int | None = None) -> list[e.Event]:
         return self.do(c.ReleaseTask(JOB, number, self._attempt(number, attempt), "shutting down"))
 
-    def expire(self, number: int, *, attempt: int | None = None) -> list[e.Event]:
-        return self.do(c.ExpireLease(JOB, number, self._attempt(number, attempt)))
+    def expire(self, number: int, *, attempt: int | None = None, alone: bool = False) -> list[e.Event]:
+        return self.do(c.ExpireLease(JOB, number, self._attempt(number, attempt), alone))
 
     def stop(self, number: int, *, attempt: int | None = None) -> list[e.Event]:
         """Report that it stopped because it was asked to."""
@@ -346,6 +346,7 @@ def _describe_task(job: Job, number: int) -> dict[str, Any]:
         "runner": job.claimed_by.get(number),
         "failures": job.failures.get(number),
         "expiries": job.expiries.get(number),
+        "lost_alone": job.lost_alone.get(number),
         "staged": job.staged_count(number) or None,
         "policy": msgspec.to_builtins(spec.policy),
         "held_until": graph.held_until(number) or None,

@@ -182,7 +182,7 @@ class JobMachine(SideBySide):
         elif what == "release":
             self.do(c.ReleaseTask(JOB, number, attempt, "shutting down"))
         elif what == "expire":
-            self.do(c.ExpireLease(JOB, number, attempt))
+            self.do(c.ExpireLease(JOB, number, attempt, alone=number % 2 == 0))
         elif what == "stop":
             self.do(c.ReportCanceled(JOB, number, attempt, 10, 20, "shown"))
         elif what == "reuse":
@@ -226,7 +226,7 @@ class JobMachine(SideBySide):
             if self.oracle.count("running"):
                 node = self.some("running", pick)
                 self.do(
-                    c.ExpireLease(JOB, node.number, node.attempt)
+                    c.ExpireLease(JOB, node.number, node.attempt, alone=pick % 2 == 0)
                     if expired
                     else c.ReleaseTask(JOB, node.number, node.attempt, "shutting down")
                 )
@@ -237,7 +237,7 @@ class JobMachine(SideBySide):
         """The runner of one task is lost again and again, until the task itself is held to blame."""
         for _ in range(times):
             for number in self.claim(1):
-                self.do(c.ExpireLease(JOB, number, self.job.attempt[number]))
+                self.do(c.ExpireLease(JOB, number, self.job.attempt[number], alone=True))
 
     @rule(time=st.sampled_from([1, 5, 20, 60, 500]))
     def let_time_pass(self, time: int) -> None:

@@ -70,7 +70,7 @@ class Node:
         self.state = "queued"  #: of the machine, by name; asking it each time is slow
         self.attempt = 0
         self.failures = 0
-        self.expiries = 0
+        self.expiries = self.lost_alone = 0
         self.runner = ""
         self.retry_at = 0
         self.staged: list[NewTask] = []
@@ -293,6 +293,7 @@ class Oracle:
         node.staged, node.request = [], None
         node.failures += isinstance(event, e.AttemptFailed)
         node.expiries += isinstance(event, e.LeaseExpired)
+        node.lost_alone += isinstance(event, e.LeaseExpired) and event.alone
         node.retry_at = event.retry_at if isinstance(event, e.AttemptFailed) else 0
 
     def _note(self, event: Any) -> None:
@@ -323,7 +324,7 @@ class Oracle:
         self.deadline = event.deadline
         part = self.nodes if event.task < 0 else self.nodes[event.task].subtree()
         for node in [*part, *(self.nodes[number] for number in unpacked(event.tasks))]:
-            node.failures = node.expiries = 0
+            node.failures = node.expiries = node.lost_alone = 0
             node.request, node.unwanted = None, False
 
     def _add(self, parent: Node | None, tasks: list[NewTask]) -> None:

@@ -27,8 +27,11 @@ class PythonProcess:
         ready: str,
         environment: dict[str, str] | None = None,
         folder: Path | None = None,
+        keep: Path | None = None,
     ) -> None:
+        """`keep` is a file to which all of its stderr goes, over all of its starts, besides `log`."""
         self._folder = folder
+        self._keep = keep
         self.command = [sys.executable, *arguments]
         self._ready_line = ready
         self._environment = {
@@ -87,10 +90,14 @@ class PythonProcess:
 
     def freeze(self) -> None:
         """Let it do nothing until it is thawed, as when its machine is asleep or swapping."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self._send(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
+        self._send(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """Tell it to end in order, and do not wait for that."""
+        self._send(signal.SIGTERM)
 
     def stop(self) -> None:
         """End it in order; as a crash would if that takes too long."""
@@ -99,6 +106,10 @@ class PythonProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"it did not end when told to:\n{self.log}") from None
+
+    def _send(self, sign: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(sign)  # to nobody if it has ended already
 
     def _end(self, sign: signal.Signals) -> None:
         if self._process is None:
@@ -111,9 +122,10 @@ class PythonProcess:
 
     def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
         assert process.stderr is not None
-        with process.stderr:
+        with process.stderr, open(self._keep or os.devnull, "a", encoding="utf-8") as kept:
             for line in process.stderr:
                 self._log.append(line)
+                kept.write(line)
                 if self._ready_line in line:
                     ready.set()
         ready.set()  # it ended; `wait_ready` looks

@@ -122,7 +122,7 @@ def _report(random: Random, driver: JobDriver, number: int, step: int, *, room: 
     if roll < 0.08:
         return c.ReleaseTask(JOB, number, attempt, "shutting down")
     if roll < 0.16:
-        return c.ExpireLease(JOB, number, attempt)
+        return c.ExpireLease(JOB, number, attempt, alone=roll < 0.12)
     if roll < 0.28:
         return c.ReportProgress(JOB, number, attempt, started, counted, display)
     if roll < 0.34:

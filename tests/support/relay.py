@@ -24,6 +24,8 @@ class Relay:
         self._lose_requests = False
         self._lose_answers = False
         self._fatal_request: bytes | None = None
+        self._flowing = threading.Event()
+        self._flowing.set()
         self.lost = threading.Event()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -40,6 +42,14 @@ class Relay:
         """From now on, or from a request that holds `to` on, nothing the server says reaches the client."""
         self._fatal_request = to
         self._lose_answers = to is None
+
+    def stall(self) -> None:
+        """From now on nothing moves, and nothing gets lost."""
+        self._flowing.clear()
+
+    def go_on(self) -> None:
+        """Let what was held up, and everything after it, pass."""
+        self._flowing.set()
 
     def mend(self) -> None:
         self._lose_requests = self._lose_answers = False
@@ -58,6 +68,7 @@ class Relay:
         with self._lock:
             self._closed = True
         _close(self._listener)
+        self._flowing.set()
         self.cut()
         for thread in self._threads:
             thread.join(5)
@@ -74,7 +85,11 @@ class Relay:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._target)
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:  # the server is away
+                _close(client)
+                continue
             with self._lock:
                 if self._closed:
                     _close(client)
@@ -85,10 +100,12 @@ class Relay:
                 thread = threading.Thread(target=self._forward, args=(source, sink, answers), daemon=True)
                 thread.start()
                 self._threads.append(thread)
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
 
     def _forward(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         try:
             while data := source.recv(65536):
+                self._flowing.wait()
                 if not answers and self._fatal_request is not None and self._fatal_request in data:
                     self._lose_answers = True
                 if self._lose_answers if answers else self._lose_requests:

@@ -188,6 +188,7 @@ class SideBySide(RuleBasedStateMachine):
             assert node.state != "queued" or graph.held_until(number) == node.due_at
             assert job.failures.get(number, 0) == node.failures
             assert job.expiries.get(number, 0) == node.expiries
+            assert job.lost_alone.get(number, 0) == node.lost_alone
             assert job.staged_count(number) == len(node.staged)
             assert job.results.get(number) == node.result
         running = {node.number: node for node in self.oracle.running()}

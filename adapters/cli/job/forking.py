@@ -129,12 +129,14 @@ def _inputs(given: list[str]) -> dict[int, Any]:
     """Return the new inputs by the number of the task. Errors: ArgumentError."""
     import msgspec
 
+    from jobledger.core.undecodable import UNDECODABLE
+
     from .submitting import read_text
 
     inputs: dict[int, Any] = {}
     for one in given:
         number, equals, text = one.partition("=")
-        if not equals or not (number.isascii() and number.isdecimal()):
+        if not equals or not (number.isascii() and number.isdecimal() and len(number) < 10):
             raise ArgumentError(
                 f"--input {one!r:.100} names no task: write TASK=JSON with the number of the task, such as "
                 "--input 3='\"path\"'"
@@ -144,7 +146,7 @@ def _inputs(given: list[str]) -> dict[int, Any]:
         data = read_text(text) or b""
         try:
             inputs[int(number)] = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             raise ArgumentError(
                 f"--input {one!r:.100} is not JSON: {error}. Text stands in double quotes there, and the whole in single "
                 "quotes for the shell"

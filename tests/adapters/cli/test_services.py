@@ -60,6 +60,7 @@ def test_a_service_of_its_own_needs_the_address_of_a_server(
         (["engine", "--namespace", "a b"], ["--namespace", "'a b'"]),
         (["engine", "--partitions", "0"], ["--partitions", "1"]),
         (["engine", "--replicas", "7"], ["--replicas", "5"]),
+        (["engine", "--max-bytes", "plenty"], ["--max-bytes", "'plenty'", "10GB"]),
         (["engine", "--url", "http://x"], ["http://x", "nats://"]),
         (["engine", "--folder", "x"], ["--url"]),
     ],

@@ -55,7 +55,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> JobClient:
         ({"data_folder": "a\0b"}, "cannot be a data folder"),
         ({"namespace": "a.b"}, r"namespace='a\.b' cannot be used"),
         ({"namespace": ""}, "namespace='' cannot be used"),
-        ({"namespace": None}, "namespace=None cannot be used"),
+        ({"namespace": 5}, "namespace=5 cannot be used"),
         ({"name": 5}, "name=5 is a int, not text"),
         ({"patience": -1}, "patience=-1 is no time"),
         ({"patience": "long"}, "patience='long' is no time"),

@@ -44,12 +44,18 @@ def state(job: Job) -> JobState:
 
 
 @pytest.fixture
-def fanned_out(client: Client, bare_runner: BareRunner) -> Job:
+def leaves(bare_runner: BareRunner) -> BareRunner:
+    """A runner of the children."""
+    return BareRunner(bare_runner._link, "Leaf", name="leaves")
+
+
+@pytest.fixture
+def fanned_out(client: Client, bare_runner: BareRunner, leaves: BareRunner) -> Job:
     """A root that is computed, two children, and one that depends on the first of them; the first child runs."""
     job = client.jobs().submit("adding", Add(1))
     (ref,) = bare_runner.claim()
     bare_runner.report(computed(ref, task("Leaf"), task("Leaf"), task("Leaf", after=(0,))))
-    (running,) = BareRunner(bare_runner._link, "Leaf", name="leaves").claim()
+    (running,) = leaves.claim()
     assert running.task == 1
     assert states(job) == [COMPUTED, RUNNING, QUEUED, QUEUED]
     return job
@@ -68,12 +74,12 @@ def test_a_queued_task_is_canceled_and_the_job_goes_on(client: Client, fanned_ou
 
 
 def test_a_running_task_is_told_and_what_depends_on_it_abandoned(
-    client: Client, fanned_out: Job, bare_runner: BareRunner
+    client: Client, fanned_out: Job, leaves: BareRunner
 ) -> None:
     jobs = client.jobs()
     assert jobs.cancel(fanned_out.tasks[1], grace=5) == 2
     assert states(fanned_out) == [COMPUTED, RUNNING, QUEUED, ABANDONED]
-    bare_runner.report(ReportCanceled(str(fanned_out.id), 1, 1, 1, 2))
+    leaves.report(ReportCanceled(str(fanned_out.id), 1, 1, 1, 2))
     assert states(fanned_out)[1] is TASK_CANCELED
     client.jobs().cancel(fanned_out.tasks[2])
     assert (state(fanned_out), fanned_out.settled) == (JobState.CANCELED, True)

@@ -136,9 +136,10 @@ def test_a_job_moves_on_under_the_hands_of_its_reader(client: Client, bare_runne
     assert state(job) is JobState.STARTED
     assert [one.name for one in job.tasks] == ["Add", "Add"]
     assert only.children[0].parent == only
-    (ref,) = BareRunner(bare_runner._link, "Add").claim()  # the subtask is of version 1.0
+    adder = BareRunner(bare_runner._link, "Add")  # the subtask is of version 1.0
+    (ref,) = adder.claim()
     assert (ref.task, state(job)) == (1, JobState.RUNNING)
-    bare_runner.report(computed(ref))
+    adder.report(computed(ref))
     assert (state(job), only.complete) == (JobState.COMPLETED, True)
 
 

@@ -96,7 +96,7 @@ from uuid import UUID
 from jobledger import Client, ClusterClient, Concurrency, Job, JobClient, JobState, NewJob, TaskRunner, TaskState
 from jobledger.data import Cluster, ClusterEntry, History, JobChange, JobError, JobRow, LogRecord, LogRecords, Outcomes
 from jobledger.audit import AuditReport, Checkpoint, Exported
-from jobledger.data import ExecutionStats, FeedStatus, JobStatus, ProgressIndicator, Reasons, Selection, Spans, SubmissionStatus
+from jobledger.data import ExecutionStats, FeedStatus, HealthFinding, HealthReport, JobStatus, ProgressIndicator, Reasons, Selection, Spans, SubmissionStatus
 from jobledger.data import Attempt, Cause, Error, Source, Status, StopRequest, Subscription, TaskIdentifier, Tasks
 from jobledger.data import JobReplay, Origin, PastJob, ReplayStep, StateChange, TaskDiff, TaskView, Value, ViewStatus, WhatIf
 from jobledger.errors import JobCanceled, JobFailed, JobLedgerError, ResultError
@@ -211,6 +211,9 @@ with Client(patience=5) as client:
     assert_type((feed.limit(max_bytes=2**30), feed.rebuild(timeout=5)), tuple[FeedStatus, FeedStatus])
     assert_type(feed.turn_off(), FeedStatus)
 
+    assert_type(client.doctor(system_user="sys", system_password="…"), HealthReport)
+    assert_type(client.doctor().findings, tuple[HealthFinding, ...])
+
     audit = client.audit()
     assert_type(audit.export("of.bundle", jobs=job, start=1, key="own.pem"), Exported)
     assert_type(audit.checkpoint("head.checkpoint"), Checkpoint)
@@ -236,7 +239,7 @@ from typing import Any, assert_type
 
 from jobledger import AsyncClient, AsyncClusterClient, AsyncJob, AsyncJobClient, AsyncTaskRunner, JobState, NewJob
 from jobledger.audit import AuditReport, Checkpoint, Exported
-from jobledger.data import AsyncSubscription, FeedStatus, Cluster, ClusterEntry, History, JobChange, JobRow, LogRecord, LogRecords
+from jobledger.data import AsyncSubscription, FeedStatus, HealthReport, Cluster, ClusterEntry, History, JobChange, JobRow, LogRecord, LogRecords
 from jobledger.data import Divergence, JobDiff, JobReplay, Origin, Outcomes, PastJob, Reasons, ReplayStep, Spans, TaskIdentifier, Tasks, ViewStatus
 from tasks import Add
 
@@ -305,6 +308,8 @@ async def program() -> AsyncJob:
         assert_type((await feed.status(), await feed.turn_on()), tuple[FeedStatus, FeedStatus])
         assert_type((await feed.limit(max_age=5), await feed.rebuild()), tuple[FeedStatus, FeedStatus])
         assert_type(await feed.turn_off(), FeedStatus)
+
+        assert_type(await client.doctor(), HealthReport)
 
         audit = client.audit()
         assert_type(await audit.export("of.bundle"), Exported)

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jobledger.adapters.embedded.locks import FileLock
+from jobledger.adapters.embedded.locks import FileLock, is_locked
 from jobledger.adapters.embedded.start import ensure_server, server_status, stop_server
 from jobledger.adapters.nats.connection import connect
 from jobledger.adapters.nats.endpoint import Endpoint
@@ -65,6 +66,18 @@ def test_a_killed_supervisor_is_replaced_and_its_server_taken_over(home: Home) -
     assert len(home.supervisors()) == 1
     assert home.supervisors() != first
     assert _written(endpoint) == b"kept"
+
+
+def test_a_supervisor_that_is_killed_as_it_starts_is_started_again_for_who_waits_for_it(home: Home) -> None:
+    """Also several times: nothing speaks against another start, and there is time."""
+    with ThreadPoolExecutor() as pool:
+        starting = pool.submit(ensure_server, home.path)
+        for _ in range(3):
+            beginning = eventually(lambda: [] if starting.done() else home.supervisors())
+            home.kill([pid for pid in beginning if is_locked(home.data.lock)])
+        endpoint = starting.result(timeout=30)
+    assert server_status(home.path).running
+    assert _start_with(home, b"kept") == endpoint
 
 
 def test_a_server_that_was_taken_over_is_watched_and_ended_too(home: Home) -> None:

@@ -25,7 +25,7 @@ def engine(nats_server: NatsServer, names: Names) -> Iterator[EngineHarness]:
 @pytest.fixture
 def service(nats_server: NatsServer, names: Names) -> Iterator[ApiService]:
     """The service alone: no engine need be there. It has less patience than usual with one that is not."""
-    service = ApiService(nats_server.url, names.namespace, patience=0.5).wait_ready()
+    service = ApiService(nats_server.url, names.namespace, patience=2.0).wait_ready()
     yield service
     service.stop()
 

@@ -18,6 +18,7 @@ from jobledger.adapters.gateway.session import ApiSession
 from jobledger.adapters.nats import leader
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.names import Names
+from jobledger.adapters.nats.streams import limit_log
 from jobledger.adapters.portal import shared_portal
 from support.api import Api, ApiError, ApiService
 from support.engines import EngineHarness
@@ -106,6 +107,15 @@ def retry_of_a_completed_one(site: Site) -> ApiError:
     return site.api.refused("retry", job=site.submit_done())
 
 
+def full(site: Site) -> ApiError:
+    site.submit()
+    link = shared_portal().run(site.client._session.link())
+    js = link.nc.jetstream()
+    used = shared_portal().run(js.stream_info(site.names.log_stream)).state.bytes
+    shared_portal().run(limit_log(js, site.names, used))
+    return site.api.refused("submit", name="one too many", tasks=[TASK])
+
+
 #: how each error comes about, and a word of what it says
 SCENES: dict[str, tuple[Callable[[Site], ApiError], str]] = {
     "invalid_argument": (lambda site: site.api.refused("find", jbo=NOBODY), "Did you mean 'job'?"),
@@ -124,6 +134,7 @@ SCENES: dict[str, tuple[Callable[[Site], ApiError], str]] = {
     "not_retryable": (retry_of_a_completed_one, "submit it again to run it anew"),
     "not_deletable": (lambda site: site.api.refused("delete", job=site.submit()), "or delete it with force"),
     "no_result": (lambda site: site.api.refused("results", job=site.submit()), "Wait for it"),
+    "log_full": (full, "Make room: a larger limit"),
     "too_large": (too_large, "Let one root task submit the others"),
     "damaged": (damaged, "Restore the log from a backup"),
     "unavailable": (lambda site: site.api.refused("list"), "no projector serves namespace"),

@@ -27,6 +27,8 @@ PAGE = ROOT / "docs" / "metrics.md"
 
 #: labels that Prometheus adds to what is exposed
 OF_HISTOGRAMS = {"le"}
+#: told by the supervisor of a data folder: see the tests of `jobledger doctor`
+OF_FOLDERS = {name for name in METRICS if name.startswith("jobledger_server_")}
 OF_FEEDS = {name for name in METRICS if name.startswith("jobledger_feed_")}
 
 
@@ -60,7 +62,7 @@ def test_real_processes_tell_all_of_them(
     figures = gathered(link, projectors=1)
     projector.stop()
     told = {re.sub(r"$", "_total" if f.type == "counter" else "", f.name) for f in figures.families.values()}
-    assert told == METRICS.keys() - OF_FEEDS
+    assert told == METRICS.keys() - OF_FEEDS - OF_FOLDERS
     assert figures("jobledger_log_limit_bytes") == 1_000_000
     for family in figures.families.values():
         metric = METRICS.get(family.name) or METRICS[f"{family.name}_total"]

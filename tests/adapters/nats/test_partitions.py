@@ -58,11 +58,11 @@ def test_requests_about_a_job_go_to_its_partition() -> None:
     assert len({names.command for names in parts} | {names.exchanges for names in parts}) == 8
 
 
-def test_the_only_partition_has_the_subjects_of_before() -> None:
+def test_the_only_partition_has_no_number_in_its_subjects() -> None:
     (only,) = Names("n").parts(1)
     assert only.command == "jobledger.n.command"
-    assert only.exchange("r") == "jobledger.n.exchange.r"
-    assert only.heartbeats == "jobledger.n.heartbeat.*"
+    assert only.exchange("s", "gpu", "u") == "jobledger.n.exchange.gpu.u.s"
+    assert only.heartbeats == "jobledger.n.heartbeat.*.*.*"
 
 
 def test_the_number_is_fixed_when_the_log_is_made(nats_server: NatsServer, names: Names) -> None:

@@ -123,6 +123,23 @@ def test_who_has_left_hears_nothing_more(nats_server: NatsServer, run: Run) -> N
     on(nats_server, run, test)
 
 
+def test_who_leaves_hears_what_was_sent_before(nats_server: NatsServer, run: Run) -> None:
+    async def test(client: Wire) -> None:
+        heard = Heard()
+        subjects = [client.new_inbox() for _ in range(3)]
+        subscriptions = [await client.listen(subject, heard) for subject in subjects]
+        await client.flush()
+        for subject in subjects:
+            client.post(subject, b"before")
+        await client.leave(subscriptions, timeout=PATIENCE)
+        assert [message.data for message in heard.messages] == [b"before"] * 3
+        client.post(subjects[0], b"after")
+        await client.flush()
+        assert len(heard.messages) == 3
+
+    on(nats_server, run, test)
+
+
 def test_a_callback_that_fails_takes_nothing_from_others(
     nats_server: NatsServer, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -171,6 +188,12 @@ def test_what_cannot_be_sent_is_refused(nats_server: NatsServer, run: Run) -> No
     async def test(client: Wire) -> None:
         with pytest.raises(nats.errors.MaxPayloadError):
             client.post("subject", bytes(client.max_payload + 1))
+        headers = header_block({"Name": "value"})
+        with pytest.raises(nats.errors.MaxPayloadError):  # the server would hang up, for good
+            client.post("subject", bytes(client.max_payload - len(headers) + 1), headers=headers)
+        client.post("subject", bytes(client.max_payload - len(headers)), headers=headers)
+        await client.flush()
+        assert client.is_connected
         await client.close()
         with pytest.raises(nats.errors.ConnectionClosedError):
             client.post("subject", b"")

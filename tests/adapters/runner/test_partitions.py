@@ -172,7 +172,7 @@ def _asked(bench: Workbench) -> list[tuple[int, p.Exchange]]:
     asked: list[tuple[int, p.Exchange]] = []
 
     def hear(message: Message) -> None:
-        asked.append((int(message.subject.split(".")[-2]), p.decode_exchange(message.data)))
+        asked.append((int(message.subject.split(".")[-4]), p.decode_exchange(message.data)))
 
     for names in bench.names.parts(COUNT):
         bench.portal.run(bench.link.nc.listen(names.exchanges, hear))

@@ -328,7 +328,7 @@ def test_a_page_holds_no_more_than_fits_a_message(
 ) -> None:
     started(store_url)
     jobs = [
-        submit(link, *[task(f"A{number}{'x' * 500}{kind}") for kind in range(100)]) for number in range(90)
+        submit(link, *[task(f"A{number}{'x' * 240}{kind}") for kind in range(200)]) for number in range(90)
     ]
     found: list[JobRow] = []
     pages = 0
