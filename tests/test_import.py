@@ -54,6 +54,14 @@ result["same"] = before[1:] == after[1:]
     assert len(result["new"]) < 10, result["new"]
 
 
+def test_a_runner_process_loads_no_more_than_it_needs_to_begin() -> None:
+    """A killed one is to be back soon: what only some tasks use is loaded when they do."""
+    code = f"import jobledger.adapters.cli.runner, jobledger.adapters.runner.runner\n{LOADED}"
+    loaded = run(code)["loaded"]
+    assert isinstance(loaded, list)
+    assert {"structlog", "rich", "eventsourcing"}.isdisjoint(loaded), loaded
+
+
 def test_importing_jobledger_is_quick() -> None:
     code = """
 import time
