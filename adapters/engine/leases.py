@@ -1,12 +1,12 @@
 """Which runners are alive. A lease belongs to a runner: one sign of life extends all of its claims.
 
 Signs of life are not in the log; that a lease expired is. After a restart of the engine every runner that holds a
-claim gets a fresh lease.
+claim gets a fresh lease, but for what the engine before has noted of its silence (`silences`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from .live import LiveJob
@@ -33,6 +33,9 @@ class Leases:
         self._find = find
         self._deadlines: dict[str, float] = {}
         self._unheard: set[str] = set()  #: those of them that only the log knows
+        self._carried: dict[
+            str, float
+        ] = {}  #: for how many seconds a runner had been silent when the engine before ended
         self._jobs: dict[str, _Claimed] = {}
 
     @property
@@ -49,15 +52,38 @@ class Leases:
         """How many jobs are kept in mind, over all runners: no more than about twice what they have claims in."""
         return sum(len(jobs.ids) for jobs in self._jobs.values())
 
+    def carry(self, seconds: Mapping[str, float]) -> None:
+        """For so long have runners been silent, before anything is known of them here."""
+        self._carried = dict(seconds)
+
+    def silent(self) -> dict[str, float]:
+        """Return the runners that hold something and are silent, and for how many seconds.
+
+        Who was heard, and holds anything, speaks three times in a lease: it counts as silent after half of one.
+        """
+        now = self._clock()
+        found = {
+            runner: self.length - (deadline - now)
+            for runner, deadline in self._deadlines.items()
+            if runner in self._jobs
+        }
+        return {
+            runner: seconds
+            for runner, seconds in found.items()
+            if runner in self._unheard or seconds > self.length / 2
+        }
+
     def extend(self, runner: str) -> None:
         self._deadlines[runner] = self._clock() + self.length
         if self._unheard:
             self._unheard.discard(runner)
+        if self._carried:
+            self._carried.pop(runner, None)
 
     def claimed(self, runner: str, live: LiveJob) -> None:
         """The runner holds tasks of this job."""
         if runner not in self._deadlines:
-            self.extend(runner)
+            self._deadlines[runner] = self._clock() + self.length - self._carried.pop(runner, 0.0)
             self._unheard.add(runner)
         jobs = self._jobs.get(runner)
         if jobs is None:

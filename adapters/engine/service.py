@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from nats.aio.subscription import Subscription
 
 from .. import protocol as p
 from ..metrics.engine import EngineMeter
-from ..nats.names import Names, is_answerable
+from ..nats.names import Names, is_answerable, speaker_of
 from ..nats.wire import Message, Wire
 from ..sealing.keys import KeyStore
 from .answers import LEAVING, Answer, answer_to
@@ -23,6 +24,7 @@ from .holdings import Holdings
 from .ledger import Background, Ledger
 from .recovery import Checkpoint
 from .room import Room
+from .silences import Silences
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class Engine:
         self._commands = Commands(self._ledger, names.partition, self._requests)
         self._exchanges = Exchanges(self._ledger, room=most)
         self._signs = SignsOfLife(self._ledger)
+        self._silences = Silences(client, names, self._ledger.leases, engine_id)
         self._holdings = Holdings(self._ledger, self._requests, room=most)
         self._gate = Gate(client, names, self._ledger, self._requests)
         self._bounces = client.new_inbox()
@@ -80,12 +83,13 @@ class Engine:
 
     async def start(self, checkpoint: Checkpoint, checkpoint_due: Callable[[], None]) -> None:
         """Bring the jobs of the checkpoint back to memory and begin to serve."""
+        await self._silences.open()
         await self._ledger.open(checkpoint, checkpoint_due)
         self._end_turns = self._client.at_turn_end(self._ledger.end_turn)
         for subject, accept in (
             (self._names.command, self._accepts(self._commands.handle)),
-            (self._names.exchanges, self._accepts(self._exchanges.handle)),
-            (self._names.heartbeats, self._accepts(self._signs.heartbeat)),
+            (self._names.exchanges, self._accepts(self._of_runners(self._exchanges.handle))),
+            (self._names.heartbeats, self._accepts(self._of_runners(self._signs.heartbeat))),
             (self._names.results, self._accepts(self._holdings.handle)),
         ):
             # No queue group: one that is suspended would take half of the requests with it.
@@ -97,6 +101,7 @@ class Engine:
             self._subscriptions.append(await self._client.listen(all_parts.gates, self._at_gate))
         self._subscriptions.append(await self._client.listen(f"{self._bounces}.*", self._bounced))
         self._background.run(self._signs.expire_leases())
+        self._background.run(self._silences.keep())
         self._meter.serves(self._ledger)
         self._room.serves(self._ledger)
         await self._client.flush()
@@ -143,6 +148,25 @@ class Engine:
                 answer(answer_to(error))
 
         return accept
+
+    def _of_runners(self, handle: Handler) -> Handler:
+        """Before a runner is answered that is noted to be silent, that is taken back."""
+
+        def handle_once_heard(message: Message, answer: Answer) -> None:
+            noted = self._silences.noted
+            if noted and (runner := speaker_of(message.subject).runner) in noted:
+                self._requests.run(self._hear(runner, handle, message, answer))
+            else:
+                handle(message, answer)
+
+        return handle_once_heard
+
+    async def _hear(self, runner: str, handle: Handler, message: Message, answer: Answer) -> None:
+        try:
+            await self._silences.heard(runner)
+            handle(message, answer)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  whoever asked is told
+            answer(answer_to(error))
 
     def _reply(self, message: Message, reply: p.Reply) -> None:
         if is_answerable(message.reply) and not self._client.is_closed:

@@ -146,13 +146,16 @@ class Outbox:
 
     async def _answered(self, write: _Write) -> Message:
         """Errors: ServerAway when no answer comes, or the connection broke: it is lost then."""
-        for _ in range(round(_PATIENCE / _LOOK)):
-            done, _ = await asyncio.wait({write.answer}, timeout=_LOOK)
-            if done:
-                return write.answer.result()
-            if not self._client.is_connected or self._client.stats["reconnects"] != self._reconnects:
-                raise ServerAway("the connection broke before the feed acknowledged")
-        raise ServerAway(f"no acknowledgement from the feed within {_PATIENCE:g} s")
+        try:
+            for _ in range(round(_PATIENCE / _LOOK)):
+                done, _ = await asyncio.wait({write.answer}, timeout=_LOOK)
+                if done:
+                    return write.answer.result()
+                if not self._client.is_connected or self._client.stats["reconnects"] != self._reconnects:
+                    raise ServerAway("the connection broke before the feed acknowledged")
+            raise ServerAway(f"no acknowledgement from the feed within {_PATIENCE:g} s")
+        finally:
+            write.answer.cancel()  # nobody waits for it any more
 
     async def _settle_first(self) -> None:
         write = self._under_way.popleft()

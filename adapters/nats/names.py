@@ -118,6 +118,8 @@ class Names:
         #: key-value bucket in which an engine notes which jobs are live, so that a restart scans less
         self.checkpoints_bucket = f"jobledger-{namespace}-checkpoints"
         self.checkpoint_key = f"checkpoint{part}"
+        #: and for how long which runners have been silent
+        self.silences_key = f"silences{part}"
         #: object store bucket of inputs and results too large for a message
         self.objects_bucket = f"jobledger-{namespace}-objects"
         #: key-value bucket in which the engine notes which success may be reused for what

@@ -23,6 +23,8 @@ from .partitions import MOST_PARTITIONS
 from .wire import Wire
 
 _IN_USE_WITH_OTHER_SETTINGS = 10058
+#: status codes from here on, as those of HTTP: it ends, just starts, has no leader, or no room
+_TROUBLE_OF_THE_SERVER = 500
 #: in the metadata of a log's stream: into how many partitions its jobs are divided
 _PARTITIONS = "jobledger-partitions"
 
@@ -212,6 +214,10 @@ async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> StreamInf
             existing = await js.add_stream(wanted)
         except APIError as error:
             if error.err_code != _IN_USE_WITH_OTHER_SETTINGS:
+                if (error.code or 0) >= _TROUBLE_OF_THE_SERVER:
+                    raise ServerAway(
+                        f"stream {wanted.name!r} cannot be made just now: {error.description}"
+                    ) from error
                 raise StreamSettingsError(
                     f"stream {wanted.name!r} on subjects {wanted.subjects} cannot be made: {error.description} "
                     f"(JetStream error {error.err_code})"
@@ -225,6 +231,10 @@ async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> StreamInf
         try:
             return await js.update_stream(existing.config)
         except APIError as error:
+            if (error.code or 0) >= _TROUBLE_OF_THE_SERVER:
+                raise ServerAway(
+                    f"stream {wanted.name!r} cannot be changed just now: {error.description}"
+                ) from error
             raise StreamSettingsError(
                 f"stream {wanted.name!r} has num_replicas = {held}, but must have at least {wanted.num_replicas}, and the server "
                 f"does not raise it: {error.description} (JetStream error {error.err_code}). Ask for fewer, or use a cluster "

@@ -21,6 +21,7 @@ MINIMUM_VERSION = (2, 12, 0)
 # JetStream API error codes: not enabled on the server, not enabled for the account; no leader at the moment
 _NOT_ENABLED = (10076, 10039)
 _NO_LEADER = 10008
+_SURE = 1.0  # seconds for which a server has to say that it has no JetStream
 _ANSWER = 1.0  # seconds for one answer: what is asked while a cluster has no leader may never be answered
 
 
@@ -44,6 +45,7 @@ async def check_jetstream(client: Wire, endpoint: Endpoint, timeout: float) -> N
     Errors: ServerUnsuitable without JetStream for this account, ServerUnavailable when it does not answer.
     """
     until = time.monotonic() + timeout
+    missing_since = 0.0
     while True:
         left = until - time.monotonic()
         try:
@@ -56,6 +58,11 @@ async def check_jetstream(client: Wire, endpoint: Endpoint, timeout: float) -> N
             if error.err_code == _NO_LEADER:
                 raise await without_leader(client, f"JetStream at {endpoint.shown}") from error
             if error.err_code is None or error.err_code in _NOT_ENABLED:
+                # A server that is ending, or just starting, has none for a moment: it is to say so for a while.
+                missing_since = missing_since or time.monotonic()
+                if left > 0 and time.monotonic() < missing_since + _SURE:
+                    await asyncio.sleep(0.1)
+                    continue
                 raise ServerUnsuitable(
                     f"the NATS server at {endpoint.shown} has no JetStream for this account: "
                     "start it with a jetstream block in its configuration (or -js), and enable it for the account"

@@ -23,6 +23,10 @@ class Victim(Protocol):
 
     @property
     def alive(self) -> bool: ...
+    @property
+    def epitaph(self) -> str:
+        """What is known of how it ended."""
+
     def kill(self) -> None: ...
     def freeze(self) -> None: ...
     def thaw(self) -> None: ...
@@ -118,7 +122,7 @@ class Faults:
             if not victim.alive and now >= self._away.get(victim, 0.0):
                 if victim not in self._ended:
                     self.deserters.append(
-                        f"none ends because of another: a process ended by itself: {victim.kind}"
+                        f"none ends because of another: a process ended by itself: {victim.kind} {victim.epitaph}"
                     )
                 self._ended.discard(victim)
                 self._frozen.discard(victim)

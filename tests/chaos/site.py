@@ -36,6 +36,10 @@ class Program:
     def alive(self) -> bool:
         return self._process.alive
 
+    @property
+    def epitaph(self) -> str:
+        return f"exit code {self._process.status}, {self._process.log[-1000:]}"
+
     def kill(self) -> None:
         self._process.kill()
 
@@ -64,6 +68,10 @@ class Server:
     def alive(self) -> bool:
         return self._server.alive
 
+    @property
+    def epitaph(self) -> str:
+        return ""
+
     def kill(self) -> None:
         self._server.kill()
 
@@ -90,6 +98,10 @@ class Part:
     @property
     def alive(self) -> bool:
         return True  # it comes back when it is needed
+
+    @property
+    def epitaph(self) -> str:
+        return ""
 
     def kill(self) -> None:
         self._send(signal.SIGKILL)
@@ -233,5 +245,5 @@ class Embedded:
 
 
 def _notes(folder: Path) -> Notes:
-    (folder / "notes").mkdir()
+    (folder / "notes").mkdir(parents=True)
     return Notes(folder / "notes")

@@ -54,6 +54,11 @@ class PythonProcess:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def status(self) -> int | None:
+        """The exit code of one that ended by itself, minus the number of a signal; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    @property
     def log(self) -> str:
         return "".join(self._log)
 

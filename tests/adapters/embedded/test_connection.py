@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import gc
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,10 +15,14 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from nats.js import JetStreamContext
+from nats.js.api import AccountInfo
 
 from jobledger.adapters.embedded.start import ensure_server
+from jobledger.adapters.nats import suitability
 from jobledger.adapters.nats.connection import connect, open_connection
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.core.errors import ArgumentError, JobLedgerError, ServerUnavailable, ServerUnsuitable
@@ -73,6 +79,46 @@ def test_no_jetstream(bare_server: Callable[[str], str]) -> None:
     refusal = _refusal(Endpoint(bare_server("")))
     assert isinstance(refusal, ServerUnsuitable)
     assert "has no JetStream" in str(refusal)
+
+
+def test_jetstream_that_is_missing_for_a_moment_is_waited_for(
+    bare_server: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a server that is ending, or just starting."""
+    monkeypatch.setattr(suitability, "_SURE", 20.0)
+    told = tmp_path / "pid"
+    url = bare_server(f'pid_file: "{told}"\n')
+    configuration = tmp_path / "bare-0.conf"
+
+    async def meet() -> None:
+        connecting = asyncio.ensure_future(connect(Endpoint(url), name="test", timeout=20.0))
+        refused = account_infos(monkeypatch)
+
+        async def refused_again() -> bool:
+            return len(refused) > 1
+
+        await eventually_async(refused_again)
+        assert not connecting.done()
+        with configuration.open("a") as file:
+            file.write(f'jetstream {{ store_dir: "{tmp_path}" }}\n')
+        os.kill(int(told.read_text()), signal.SIGHUP)  # read the configuration again
+        client = await connecting
+        await client.close()
+
+    asyncio.run(meet())
+
+
+def account_infos(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows with every time that the account is asked about."""
+    asked: list[int] = []
+    ask = JetStreamContext.account_info
+
+    async def noted(self: JetStreamContext) -> AccountInfo:
+        asked.append(1)
+        return await ask(self)
+
+    monkeypatch.setattr(JetStreamContext, "account_info", noted)
+    return asked
 
 
 def test_no_jetstream_for_the_account(bare_server: Callable[[str], str], tmp_path: object) -> None:
