@@ -6,8 +6,8 @@ what dead runners hold would wait for ever. So an engine notes who is silent, an
 counting from there.
 
 That must never end the lease of a runner that lives. So whoever is noted and speaks again is answered only after that is
-taken back. Only the time counts for which an engine served. And whoever begins to serve replaces the note before it
-reads the jobs: of an engine that was suspended as it wrote, nothing is taken any more.
+taken back: from the time of a note until another one replaces it, nobody it names was answered. And whoever begins to
+serve replaces the note before it reads the jobs: of an engine that was suspended as it wrote, nothing is taken any more.
 """
 
 from __future__ import annotations
@@ -24,14 +24,19 @@ from nats.js.kv import KeyValue
 from jobledger.core.errors import ServerUnavailable
 from jobledger.core.undecodable import UNDECODABLE
 
+from ..nats.buckets import key_value
 from ..nats.names import Names
 from ..nats.wire import Wire
 from .leases import Leases
 
 log = logging.getLogger(__name__)
 
-#: seconds between two notes while somebody is silent, at most; and of a lease
-_OFTEN, _SHARE = 0.5, 0.05
+#: seconds between two notes while somebody is silent: soon after the start, as the engine may be gone soon; and later
+_SOON, _LATER = 0.1, 0.5
+_SHARE = 0.05  #: of a lease, the longest time between two
+#: of a lease, the longest time between the note of one engine and the start of the next that counts: the server's clock,
+#: by which it is taken, may have been set meanwhile
+_MOST_BETWEEN = 1 / 3
 _ANSWER = 2.0  # seconds for an answer of JetStream
 
 
@@ -51,6 +56,7 @@ class Silences:
         self._names = names
         self._leases = leases
         self._id = engine_id
+        self._stream = client.jetstream(timeout=_ANSWER)
         self._bucket: KeyValue | None = None
         self._revision = 0
         self._writing = asyncio.Lock()
@@ -59,17 +65,23 @@ class Silences:
 
     async def open(self) -> None:
         """Take over what the engine before has noted. Errors: of nats-py; ServerUnavailable where another engine serves."""
-        stream = self._client.jetstream(timeout=_ANSWER)
-        self._bucket = await stream.key_value(self._names.checkpoints_bucket)
-        note = await self._read()
-        self._leases.carry(note.seconds)
+        self._bucket = await self._stream.key_value(self._names.checkpoints_bucket)
+        note, noted_at = await self._read()
         self.noted = set(note.seconds)
         await self._write(note.seconds)
+        if note.seconds:
+            _, now = await self._read()
+            between = min(max(0.0, now - noted_at), _MOST_BETWEEN * self._leases.length)
+            silent = {runner: seconds + between for runner, seconds in note.seconds.items()}
+            self._leases.carry(silent)
+            await self._write(silent)
 
     async def keep(self) -> None:
         """Note who is silent, for ever."""
+        pause = _SOON
         while True:
-            await asyncio.sleep(min(_OFTEN, _SHARE * self._leases.length))
+            await asyncio.sleep(min(pause, _SHARE * self._leases.length))
+            pause = min(1.2 * pause, _LATER)
             async with self._writing:
                 silent = self._leases.silent()
                 if not silent and not self.noted:
@@ -95,19 +107,24 @@ class Silences:
                     f"it could not be noted that the runner is back: {error or type(error).__name__}"
                 ) from error
 
-    async def _read(self) -> _Note:
+    async def _read(self) -> tuple[_Note, float]:
+        """Return the note that is there, and the seconds since 1970 when it was stored, by the server's clock."""
         assert self._bucket is not None
+        stream, subject = key_value(self._names.checkpoints_bucket), self._names.silences_key
         try:
-            entry = await self._bucket.get(self._names.silences_key)
-        except nats.js.errors.KeyNotFoundError:
+            stored = await self._stream.get_last_msg(
+                stream, f"$KV.{self._names.checkpoints_bucket}.{subject}"
+            )
+        except nats.js.errors.NotFoundError:
             self._revision = 0
-            return _Note("", {})
-        self._revision = entry.revision or 0
+            return _Note("", {}), 0.0
+        self._revision = stored.seq or 0
+        at = stored.time.timestamp() if stored.time is not None else 0.0
         try:
-            return _decode(entry.value or b"")
+            return _decode(stored.data or b""), at
         except UNDECODABLE as error:
             log.warning("the note of silent runners is damaged and not used: %s", error)
-            return _Note("", {})
+            return _Note("", {}), at
 
     async def _write(self, silent: Mapping[str, float]) -> None:
         """Replace the note, if it is still the one that was seen last."""
@@ -120,7 +137,7 @@ class Silences:
             self._revision = await self._bucket.update(self._names.silences_key, data, last=self._revision)
         except nats.js.errors.KeyWrongLastSequenceError:
             # A write of our own may have been stored without an acknowledgement.
-            if (await self._read()).engine != self._id:
+            if (await self._read())[0].engine != self._id:
                 raise ServerUnavailable("another engine serves this partition") from None
             self._revision = await self._bucket.update(self._names.silences_key, data, last=self._revision)
         self.noted = set(silent)
