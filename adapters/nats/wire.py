@@ -134,7 +134,10 @@ class Wire(Client):
     async def flush(self, timeout: int = 10) -> None:
         """Return once the server has taken all that was sent before. Errors: as nats-py's."""
         self._send()  # its ping does not wait for what is pending
-        await super().flush(timeout)
+        try:
+            await super().flush(timeout)
+        except RuntimeError as error:  # uvloop's, of a socket that has just been closed
+            raise nats.errors.ConnectionReconnectingError from error
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
@@ -167,7 +170,12 @@ class Wire(Client):
     def _send(self) -> None:
         if self._pending and self.is_connected and self._transport is not None:
             pending, self._pending, self._pending_data_size = self._pending, [], 0
-            self._transport.write(b"".join(pending))
+            try:
+                self._transport.write(b"".join(pending))
+            except (
+                RuntimeError
+            ) as error:  # uvloop's, of a socket that has just been closed: asyncio drops it without a word
+                log.debug("what was sent went down with the connection: %s", error)
 
     # -- reading --------------------------------------------------------------------------------------------------
 

@@ -220,3 +220,35 @@ def test_a_question_has_one_end(nats_server: NatsServer, run: Run) -> None:
             await open_question
 
     on(nats_server, run, test)
+
+
+class Closed(asyncio.Protocol):
+    """Hears that a connection is closed."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.event.set()
+
+
+def test_a_connection_that_has_just_broken_is_told_as_one(nats_server: NatsServer, run: Run) -> None:
+    """Before nats-py hears of it, too: uvloop's own word for that is a RuntimeError."""
+
+    async def test(client: Wire) -> None:
+        subject = client.new_inbox()
+        await client.listen(subject, Heard())
+        await client.flush()
+        closed, socket = Closed(), client._transport._io_writer.transport  # type: ignore[union-attr]
+        unaware = socket.get_protocol()
+        socket.set_protocol(closed)
+        socket.abort()
+        await closed.event.wait()
+        await asyncio.sleep(0)
+        assert client.is_connected
+        client.post(subject, b"lost")
+        with pytest.raises(nats.errors.Error):
+            await client.flush(timeout=1)
+        unaware.connection_lost(None)
+
+    on(nats_server, run, test)
