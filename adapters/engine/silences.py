@@ -65,7 +65,10 @@ class Silences:
 
     async def open(self) -> None:
         """Take over what the engine before has noted. Errors: of nats-py; ServerUnavailable where another engine serves."""
-        self._bucket = await self._stream.key_value(self._names.checkpoints_bucket)
+        try:
+            self._bucket = await self._stream.key_value(self._names.checkpoints_bucket)
+        except nats.js.errors.BucketNotFoundError:
+            return  # nothing is noted then, as no checkpoint is
         note, noted_at = await self._read()
         self.noted = set(note.seconds)
         await self._write(note.seconds)
@@ -79,7 +82,7 @@ class Silences:
     async def keep(self) -> None:
         """Note who is silent, for ever."""
         pause = _SOON
-        while True:
+        while self._bucket is not None:
             await asyncio.sleep(min(pause, _SHARE * self._leases.length))
             pause = min(1.2 * pause, _LATER)
             async with self._writing:

@@ -23,8 +23,8 @@ from .partitions import MOST_PARTITIONS
 from .wire import Wire
 
 _IN_USE_WITH_OTHER_SETTINGS = 10058
-#: status codes from here on, as those of HTTP: it ends, just starts, has no leader, or no room
-_TROUBLE_OF_THE_SERVER = 500
+#: the status code, as of HTTP, of a server that ends, just starts, or has no leader
+_AWAY_FOR_NOW = 503
 #: in the metadata of a log's stream: into how many partitions its jobs are divided
 _PARTITIONS = "jobledger-partitions"
 
@@ -214,7 +214,7 @@ async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> StreamInf
             existing = await js.add_stream(wanted)
         except APIError as error:
             if error.err_code != _IN_USE_WITH_OTHER_SETTINGS:
-                if (error.code or 0) >= _TROUBLE_OF_THE_SERVER:
+                if error.code == _AWAY_FOR_NOW:
                     raise ServerAway(
                         f"stream {wanted.name!r} cannot be made just now: {error.description}"
                     ) from error
@@ -231,7 +231,7 @@ async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> StreamInf
         try:
             return await js.update_stream(existing.config)
         except APIError as error:
-            if (error.code or 0) >= _TROUBLE_OF_THE_SERVER:
+            if error.code == _AWAY_FOR_NOW:
                 raise ServerAway(
                     f"stream {wanted.name!r} cannot be changed just now: {error.description}"
                 ) from error

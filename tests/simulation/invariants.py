@@ -86,6 +86,8 @@ class Invariants:
         self.acknowledged += 1
         book = self.log.books.get(command.job_id)
         match answer:
+            case p.Refused(code="unknown_job") if book is not None and book.job.state == _DELETED:
+                pass  # it took effect, its answer was lost, and it was asked again once the job was deleted
             case p.Refused() if book is not None and getattr(command, "command_id", "") in book.commands:
                 self.broken("what took effect is not refused", f"{command} is answered with {answer}")
             case p.Refused() if answer.code not in _HONEST:
