@@ -124,7 +124,7 @@ def test_tasks_whose_hand_out_was_lost_are_handed_out_again(
             job_id = bare_bench.submit(Fan(leaves))
             assert relay.lost.wait(20)
             # The engine claims the root for the runner, which does not know. It may have lost another answer first.
-            eventually(partial(is_claimed, bare_bench, job_id), within=30.0)
+            eventually(partial(is_claimed, bare_bench, job_id), within=60.0)
             _gate.set()
             relay.mend()
             assert is_completed(bare_bench.settled(job_id))
