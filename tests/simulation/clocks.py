@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import random
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -74,9 +75,22 @@ def _imported(modules: int) -> list[tuple[Any, str]]:
     ]
 
 
+def _in_this_thread(simulated: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what is `simulated` in the thread that asks for it here, and what is `otherwise` in every other."""
+    here = threading.get_ident()
+
+    def either(*args: Any) -> Any:
+        return simulated(*args) if threading.get_ident() == here else otherwise(*args)
+
+    return either
+
+
 @contextmanager
 def installed(machine: Machine) -> Iterator[None]:
-    """Have time and chance be the machine's, for this process as a whole: nothing else may run in it."""
+    """Have time and chance be the machine's, for whatever runs in this thread.
+
+    Other threads keep their own: one that an earlier test left behind would draw from the chance of this world.
+    """
 
     def monotonic() -> float:
         return machine.clock.monotonic()
@@ -96,7 +110,7 @@ def installed(machine: Machine) -> Iterator[None]:
         replacements[module, name] = boottime if name == "clock" else machine.process_id
     before = {place: getattr(*place) for place in replacements}
     for (owner, name), value in replacements.items():
-        setattr(owner, name, value)
+        setattr(owner, name, _in_this_thread(value, before[owner, name]))
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ anybody was told must be in the log by then. Nothing in the product knows of it.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable
 
 from jobledger.adapters import protocol as p
@@ -193,6 +194,8 @@ class Listener(logging.Handler):
         super().__init__()
         self._invariants = invariants
         self._trace = trace
+        here = threading.get_ident()
+        self.addFilter(lambda record: record.thread == here)  # another thread is not of this world
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.ERROR and not any(

@@ -9,6 +9,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import uuid
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,28 @@ def test_a_seed_is_one_world_in_every_process() -> None:
     assert [run_seed(seed).digest for seed in seeds] == here
     assert digests(seeds, "1") == digests(seeds, "2") == here
     assert len(set(here)) == len(seeds)
+
+
+def test_what_another_thread_draws_meanwhile_changes_no_world() -> None:
+    undisturbed = run_seed(4).digest
+    begun, ended = threading.Event(), threading.Event()
+    drawn = 0
+
+    def disturb() -> None:
+        nonlocal drawn
+        while not ended.is_set():
+            uuid.uuid4()
+            drawn += 1
+            begun.set()
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    try:
+        assert begun.wait(10)
+        before = drawn
+        disturbed = run_seed(4).digest
+        assert drawn > before
+    finally:
+        ended.set()
+        thread.join()
+    assert disturbed == undisturbed
