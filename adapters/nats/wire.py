@@ -14,11 +14,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
 
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 
@@ -131,11 +132,24 @@ class Wire(Client):
             raise nats.errors.BadSubjectError
         await super().publish(subject, payload, reply, headers)
 
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """As nats-py's."""
+        with _cancellations_kept():
+            return await super().request(subject, payload, timeout, old_style, headers)
+
     async def flush(self, timeout: int = 10) -> None:
         """Return once the server has taken all that was sent before. Errors: as nats-py's."""
         self._send()  # its ping does not wait for what is pending
         try:
-            await super().flush(timeout)
+            with _cancellations_kept():
+                await super().flush(timeout)
         except RuntimeError as error:  # uvloop's, of a socket that has just been closed
             raise nats.errors.ConnectionReconnectingError from error
 
@@ -217,6 +231,22 @@ class Wire(Client):
     def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
         self._callbacks.pop(sid, None)
         super()._remove_sub(sid, max_msgs)
+
+
+@contextlib.contextmanager
+def _cancellations_kept() -> Iterator[None]:
+    """Cancel what is inside even if that met the answer it waits for.
+
+    Until Python 3.12 `asyncio.wait_for`, by which nats-py waits, returns the answer then and drops the cancellation: a loop
+    of requests, such as that by which an engine renews its lease, went on for ever, and whoever had ended it waited as long.
+    """
+    task = asyncio.current_task()
+    asked = task.cancelling() if task is not None else 0
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > asked:
+            raise asyncio.CancelledError
 
 
 class _Socket(asyncio.Protocol):

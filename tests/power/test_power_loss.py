@@ -156,6 +156,7 @@ def test_a_data_folder_remembers_what_was_chosen(tmp_path: Path, relaxed: bool) 
     assert cut.store.get("sync-interval") == (b"5.0\n" if relaxed else None)
 
 
+@pytest.mark.timeout(300)  # ten seconds on a machine that does nothing else
 def test_a_cluster_that_loses_power_as_a_whole_loses_nothing() -> None:
     """No replica is left that could bring back what others had not synced."""
     assert lost_by_cluster(Random(11), failures=1) == []

@@ -252,3 +252,21 @@ def test_a_connection_that_has_just_broken_is_told_as_one(nats_server: NatsServe
         unaware.connection_lost(None)
 
     on(nats_server, run, test)
+
+
+@pytest.mark.parametrize("what", ["request", "flush"])
+def test_a_cancellation_that_meets_the_answer_is_one(nats_server: NatsServer, run: Run, what: str) -> None:
+    """Until Python 3.12 `asyncio.wait_for` drops it: a loop of requests could not be ended then."""
+
+    async def test(client: Wire) -> None:
+        await client.listen("met", lambda message: client.post(message.reply, b"answer"))
+        asked = asyncio.ensure_future(
+            client.request("met", timeout=5) if what == "request" else client.flush()
+        )
+        while not (waiting := list(client._resp_map.values()) if what == "request" else client._pongs):
+            await asyncio.sleep(0)
+        waiting[0].add_done_callback(lambda _: asked.cancel())
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+
+    on(nats_server, run, test)
