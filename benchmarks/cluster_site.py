@@ -21,7 +21,7 @@ from benchmarks.peers.servers import process
 from benchmarks.tasks import SERVED, FanOut
 from jobledger import Client
 from jobledger.adapters.embedded.nats_process import find_program
-from jobledger.adapters.engine.fleet import look
+from jobledger.adapters.engine.partitions.fleet import look
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.streams import log_settings
 from jobledger.adapters.portal import shared_portal

@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.report import Report, number
-from jobledger.adapters.engine.ownership import TTL
-from jobledger.adapters.engine.share import CHECKPOINT_OFTEN, LOOK
+from jobledger.adapters.engine.partitions.ownership import TTL
+from jobledger.adapters.engine.partitions.share import CHECKPOINT_OFTEN, LOOK
 from jobledger.adapters.nats.partitions import MOST_PARTITIONS
 
 FACTORS = (1, 10, 100, 1000)

@@ -334,7 +334,7 @@ class JobCache(ABC):
 
     A `/` in a key is a group: `cache["a/b"]` is `cache.group("a")["b"]`. Iterating gives the keys directly in this
     group, sorted, and not those of the groups inside it. A key and a group may have the same name.
-    Errors: KeyError for a missing key; ArgumentError for an unusable key or value (see `adapters.runner.cache`).
+    Errors: KeyError for a missing key; ArgumentError for an unusable key or value (see `adapters.runner.caches.cache`).
 
     >>> class Fetch(Task):
     ...     def execute(self, context: ExecutionContext) -> None:

@@ -171,7 +171,7 @@ BOUNDS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("adapters.runner.failure", "MAX_TRACEBACK", "of its traceback; the same"),
         (
-            "adapters.runner.running_task",
+            "adapters.runner.attempt.running_task",
             "MAX_DISPLAY",
             "characters of what a task displays; a longer text is cut",
         ),
@@ -209,7 +209,7 @@ BOUNDS: dict[str, list[tuple[str, str, str]]] = {
             "of a line that is sent, which holds the subjects of a message",
         ),
         (
-            "adapters.engine.recovery",
+            "adapters.engine.partitions.recovery",
             "LARGEST",
             "of a checkpoint of an engine, unpacked; a larger one is not used",
         ),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from cyclopts.completion import CompletionContext
 
     from ..client.client import Client
+    from ..client.history.past import PastJob
     from ..client.job import Job
-    from ..client.past import PastJob
 
 _LATEST = "latest"
 _FORMS = (

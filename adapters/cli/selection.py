@@ -18,7 +18,7 @@ from .times import Past
 if TYPE_CHECKING:
     from jobledger.projections.jobs import JobRow
 
-    from ..client.bulk import Outcomes
+    from ..client.intervene.bulk import Outcomes
 
 _GROUP = Group("Which jobs", sort_key=50)
 

@@ -18,7 +18,7 @@ from jobledger.projections.clusters import Cluster
 from jobledger.projections.tasks import TaskView
 
 if TYPE_CHECKING:
-    from .facts import JobFacts
+    from .read.facts import JobFacts
 
 JobOrId: TypeAlias = Union["JobFacts", UUID, str]
 #: also a task, or its id as text: the job's id and the task's number, with a slash between them

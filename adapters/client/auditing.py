@@ -12,7 +12,7 @@ from jobledger.core.errors import ArgumentError
 
 from .arguments import JobOrId, job_id
 from .facade import awaited, blocking, same
-from .facts import JobFacts
+from .read.facts import JobFacts
 from .session import Session
 
 if TYPE_CHECKING:

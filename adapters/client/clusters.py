@@ -30,9 +30,9 @@ from jobledger.projections.utc import utc
 
 from .arguments import ClusterOrSlug, cluster_name, flag
 from .facade import awaited, blocking, same
-from .finding import find as find_job
+from .history.past import At, moment_of
 from .ids import whoami
-from .past import At, moment_of
+from .query.finding import find as find_job
 from .session import Session
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ async def _change(session: Session, slug: str, command: ClusterCommand) -> Clust
 
 async def _refuse_if_in_use(session: Session, slug: str) -> None:
     """Errors: ArgumentError where tasks of unsettled jobs are queued or running; ServerUnavailable."""
-    from .queries import rows
+    from .query.queries import rows
 
     try:
         waiting = await rows(session, clusters=slug, job_states=_LIVE, task_states=TaskState.QUEUED)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from jobledger.core.errors import ArgumentError, JobLedgerError
 
-from . import feed, viewing
+from . import feed
+from .query import viewing
 from .session import Session
 
 if TYPE_CHECKING:

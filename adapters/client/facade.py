@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 from ..portal import shared_portal
 
 if TYPE_CHECKING:
-    from .reading import Reading
+    from .read.reading import Reading
     from .session import Session
 
 P = ParamSpec("P")

@@ -9,7 +9,6 @@ from jobledger.projections.history import History
 from jobledger.projections.job_view import JobView
 
 from ..portal import shared_portal
-from . import following, past, replays
 from .facade import (
     awaited_each,
     awaited_of_job,
@@ -19,9 +18,11 @@ from .facade import (
     blocking_on_job,
     same,
 )
-from .facts import JobFacts
-from .past import PastJob
-from .reading import read_after
+from .follow import following
+from .history import past, replays
+from .history.past import PastJob
+from .read.facts import JobFacts
+from .read.reading import read_after
 
 T = TypeVar("T")
 

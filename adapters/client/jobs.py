@@ -8,30 +8,20 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from . import (
-    bulk,
-    comparing,
-    drawing,
-    finding,
-    forking,
-    intervening,
-    log_feed,
-    many,
-    queries,
-    replays,
-    submitting,
-    subscribing,
-    telemetry,
-    viewing,
-    what_if,
-)
 from .facade import awaited, awaited_iteration, blocking, blocking_iteration, same
-from .finds import Finds
+from .follow import subscribing
+from .history import comparing, forking, replays, what_if
+from .history.past import PastJob, PastReading
+from .intervene import bulk, intervening
 from .job import AsyncJob, Job
-from .past import PastJob, PastReading
-from .pictures import Picture
-from .reading import Reading, read_first
+from .logs import log_feed, telemetry
+from .query import finding, queries, viewing
+from .query.finds import Finds
+from .read.reading import Reading, read_first
 from .session import Session
+from .show import drawing
+from .show.pictures import Picture
+from .submit import many, submitting
 
 
 class _Operations:

@@ -69,7 +69,7 @@ async def refusal(session: Session, refused: Refused, job_id: str) -> Exception:
 
 async def _not_there(session: Session, job_id: str) -> Exception:
     """Tell a job that was deleted, by whom and when, from one that never was."""
-    from .reading import Reading
+    from .read.reading import Reading
 
     try:
         await Reading(session, job_id).refresh()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..nats.names import Names
     from ..protocol import Answer, CommandRequest
     from ..sealing.keys import Keyring, KeyStore
-    from .live import LiveCards
+    from .show.live import LiveCards
 
 REQUEST_TIMEOUT = 5.0  # seconds for one try of a command, which is sent again after that
 #: seconds for a question that is to bring the connection back, and for all tries together: what is left after the

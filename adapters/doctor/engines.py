@@ -11,9 +11,9 @@ import msgspec
 
 from jobledger.core.undecodable import UNDECODABLE
 
-from ..engine.fleet import look
-from ..engine.ownership import TTL
-from ..engine.recovery import MANY, Checkpoint
+from ..engine.partitions.fleet import look
+from ..engine.partitions.ownership import TTL
+from ..engine.partitions.recovery import MANY, Checkpoint
 from ..nats.asking import JetStreamError, jetstream
 from ..nats.buckets import key_value
 from ..nats.stored import StreamMissing

@@ -13,7 +13,7 @@ from jobledger.core.undecodable import UNDECODABLE
 
 from .. import protocol as p
 from .live import NoRoom, NotWritten, TooLarge
-from .room import REMEDY
+from .writing.room import REMEDY
 
 log = logging.getLogger(__name__)
 

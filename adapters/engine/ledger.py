@@ -26,20 +26,20 @@ from ..nats.wire import Wire
 from ..protocol import Halted, JobStatus, encode
 from ..sealing.keys import Keyring, KeyStore
 from ..sealing.nats_keys import NatsKeys
-from . import halts
 from .aftermath import Aftermath
-from .commits import Committer
-from .dispatch import Dispatcher
-from .erasure import Erasures
-from .followers import Followers
+from .clients.erasure import Erasures
+from .clients.followers import Followers
 from .jobs import LiveJobs
-from .leases import Leases
 from .live import LiveJob
-from .recovery import Checkpoint, Progress
-from .room import Room
-from .slots import Slots
-from .suspects import Suspects
+from .partitions.recovery import Checkpoint, Progress
+from .runners import halts
+from .runners.dispatch import Dispatcher
+from .runners.leases import Leases
+from .runners.slots import Slots
+from .runners.suspects import Suspects
 from .timers import Timers
+from .writing.commits import Committer
+from .writing.room import Room
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from jobledger.core.submission import TaskSpec
 from ..nats.log import StoredCommit
 from ..protocol import Halted, JobStatus
 from .growth import Growth
-from .waits import Waits
+from .runners.waits import Waits
 
 
 class NotWritten(JobLedgerError):

@@ -24,11 +24,11 @@ from ..nats.replication import hold_alike
 from ..nats.streams import ensure_divided
 from ..nats.wire import Wire
 from ..process import process_id
-from .ownership import Ownership, make_buckets
-from .room import Room
+from .partitions.ownership import Ownership, make_buckets
+from .partitions.share import Share
 from .service import Engine
-from .share import Share
 from .waiting import wait_any
+from .writing.room import Room
 
 if TYPE_CHECKING:
     from ..metrics import http

@@ -16,15 +16,15 @@ from ..nats.names import Names, is_answerable, speaker_of
 from ..nats.wire import Message, Wire
 from ..sealing.keys import KeyStore
 from .answers import LEAVING, Answer, answer_to
-from .commands import Commands
-from .exchange import Exchanges
-from .gate import Gate
-from .heartbeats import SignsOfLife
-from .holdings import Holdings
+from .clients.commands import Commands
+from .clients.gate import Gate
 from .ledger import Background, Ledger
-from .recovery import Checkpoint
-from .room import Room
-from .silences import Silences
+from .partitions.recovery import Checkpoint
+from .runners.exchange import Exchanges
+from .runners.heartbeats import SignsOfLife
+from .runners.holdings import Holdings
+from .runners.silences import Silences
+from .writing.room import Room
 
 log = logging.getLogger(__name__)
 

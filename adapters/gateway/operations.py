@@ -20,12 +20,12 @@ from jobledger.projections.task_view import TaskView
 
 from .. import protocol as p
 from ..client.clusters import require
-from ..client.following import FOLLOW, FOLLOW_MARGIN
-from ..client.queries import page
-from ..client.reading import Reading
+from ..client.follow.following import FOLLOW, FOLLOW_MARGIN
+from ..client.query.queries import page
+from ..client.read.reading import Reading
 from ..client.requests import do, follow
 from ..client.results import read_value
-from ..client.submitting import fitted, submit_sealed
+from ..client.submit.submitting import fitted, submit_sealed
 from . import replies, translation
 from . import requests as r
 from .fields import LARGEST_PAGE

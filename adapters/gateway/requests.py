@@ -15,7 +15,7 @@ from jobledger.core.limits import MAX_JOB_NAME, MAX_LABEL_KEY, MAX_LABEL_VALUE, 
 from jobledger.core.options import LONGEST, MAX_KEY, MOST_PRIORITY, MOST_RETRIES
 from jobledger.core.task import MAX_NAME as MAX_TASK_NAME
 
-from ..client.selection import MAX_NAME as MAX_PART_OF_NAME
+from ..client.query.selection import MAX_NAME as MAX_PART_OF_NAME
 from .fields import (
     LONGEST_WAIT,
     MAX_TASKS,

@@ -19,8 +19,8 @@ from jobledger.projections.jobs import JobFilter
 
 from ..client import arguments
 from ..client.ids import new_id
-from ..client.selection import job_filter
-from ..client.submission import job_command
+from ..client.query.selection import job_filter
+from ..client.submit.submission import job_command
 from . import requests as r
 from .decoding import compact
 from .problems import Problem

@@ -11,7 +11,7 @@ from jobledger.core.task import Task, TaskClass
 from ..client import arguments
 from ..client.job import Job
 from ..client.jobs import JobClient
-from ..client.reading import Reading
+from ..client.read.reading import Reading
 from ..client.session import Sealing
 from ..nats.endpoint import Endpoint
 from ..nats.names import Names

@@ -15,10 +15,10 @@ from jobledger.core.job import Job, evolve
 from jobledger.core.submission import NO_DEPENDENCIES
 
 from .. import protocol as p
-from ..engine.dispatch import Capability, Dispatcher
-from ..engine.exchange import hand_out
 from ..engine.live import LiveJob
-from ..engine.slots import Slots
+from ..engine.runners.dispatch import Capability, Dispatcher
+from ..engine.runners.exchange import hand_out
+from ..engine.runners.slots import Slots
 from ..nats.log import StoredCommit, encode_message
 from ..portal import shared_portal
 from ..sealing.keys import Keyring

@@ -15,16 +15,16 @@ from jobledger.core.errors import ArgumentError
 from jobledger.core.events import Error
 from jobledger.core.task import TaskClass, TaskIdentifier
 
-from ..engine.dispatch import Capability
+from ..engine.runners.dispatch import Capability
 from ..portal import shared_portal
 from ..runner.assignment import Assignment
-from ..runner.cache import InMemoryCache
-from ..runner.context import Equipment
-from ..runner.execution import execute
-from ..runner.log_level import log_level
+from ..runner.attempt.context import Equipment
+from ..runner.attempt.execution import execute
+from ..runner.attempt.user_code import UserCode
+from ..runner.attempt.values import InlineValues
+from ..runner.caches.cache import InMemoryCache
 from ..runner.registry import TaskRegistry
-from ..runner.user_code import UserCode
-from ..runner.values import InlineValues
+from ..runner.telemetry.log_level import log_level
 from ..sealing.keys import Keyring
 from .engine import InlineEngine
 

@@ -18,7 +18,7 @@ from ..protocol import AttemptRef, ClaimedJob, Halted
 from ..sealing.seal import UNSEALED, Seal
 
 if TYPE_CHECKING:
-    from .context import RunningContext
+    from .attempt.context import RunningContext
     from .processes.worker import RemoteContext, Worker
 
 #: job id, task, attempt: an `AttemptRef`, as the plain tuple that is quicker to make a thousand times

@@ -23,15 +23,15 @@ from ..sealing.keys import Keyring
 from ..sealing.nats_keys import keys_over
 from ..telemetry.exports import configured
 from ..telemetry.telemetry import Telemetry
-from .context import Equipment
-from .flight import Flight
-from .log_level import log_level
-from .nats_cache import NatsCache, connected
+from .attempt.context import Equipment
+from .attempt.values import ServerValues
+from .caches.nats_cache import NatsCache, connected
+from .exchange.flight import Flight
 from .processes.loading import refuse_while_loading
 from .registry import TaskRegistry
 from .session import Session
 from .signals import StopSignals, wait_for
-from .values import ServerValues
+from .telemetry.log_level import log_level
 
 if TYPE_CHECKING:
     from ..client.client import Client

@@ -17,21 +17,21 @@ from uuid import uuid4
 
 from ..link import Link
 from ..nats.names import Names, Speaker
-from .alarm import Alarm
-from .context import Equipment
-from .crew import Crew
-from .demand import Demand
-from .execution import execute_as_span, execute_on_loop_as_span
-from .halts import listen
+from .attempt.context import Equipment
+from .attempt.execution import execute_as_span, execute_on_loop_as_span
+from .exchange.alarm import Alarm
+from .exchange.demand import Demand
+from .exchange.halts import listen
+from .exchange.line import Line
+from .exchange.lines import Lines
+from .exchange.pace import SLOW
+from .exchange.traffic import Wants
 from .lease import Lease
-from .limits import Limits
-from .line import Line
-from .lines import Lines
-from .pace import SLOW
-from .seats import Seats
-from .todo import Todo
-from .traffic import Wants
-from .workers import Workers
+from .running.crew import Crew
+from .running.limits import Limits
+from .running.seats import Seats
+from .running.todo import Todo
+from .running.workers import Workers
 
 log = logging.getLogger(__name__)
 

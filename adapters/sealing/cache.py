@@ -11,7 +11,7 @@ from jobledger.core.context import JobCache
 from jobledger.core.errors import ArgumentError, SealBroken
 from jobledger.projections.sealed import CACHE_NAME, of_cache_value
 
-from ..runner.cache_keys import MAX_NAME, Names, checked_value, key_names, missing_key
+from ..runner.caches.cache_keys import MAX_NAME, Names, checked_value, key_names, missing_key
 from .cipher import OVERHEAD
 
 if TYPE_CHECKING:

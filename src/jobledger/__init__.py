@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .adapters.client.feed import AsyncFeedClient, FeedClient
     from .adapters.client.job import AsyncJob, Job
     from .adapters.client.jobs import AsyncJobClient, JobClient
-    from .adapters.client.many import NewJob
+    from .adapters.client.submit.many import NewJob
     from .adapters.runner.runner import Runner, RunnerContext, TaskRunner
     from .core.context import ExecutionContext, TaskCanceled
     from .core.errors import (
@@ -82,7 +82,7 @@ _HOMES = {
     "JobNotDeletable": "jobledger.core.errors",
     "JobNotRetryable": "jobledger.core.errors",
     "JobState": "jobledger.core.lifecycle",
-    "NewJob": "jobledger.adapters.client.many",
+    "NewJob": "jobledger.adapters.client.submit.many",
     "NotFoundError": "jobledger.core.errors",
     "Retry": "jobledger.core.options",
     "Runner": "jobledger.adapters.runner.runner",

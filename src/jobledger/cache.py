@@ -12,7 +12,7 @@ from ._lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .adapters.runner.cache import (
+    from .adapters.runner.caches.cache import (
         CacheError,
         CacheNotConfigured,
         InMemoryCache,
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
         LocalFileSystemCache,
         NoCache,
     )
-    from .adapters.runner.cloud_caches import AmazonS3Cache, AzureBlobCache, GoogleStorageCache
-    from .adapters.runner.nats_cache import NatsCache
-    from .adapters.runner.object_cache import ObstoreCache
+    from .adapters.runner.caches.cloud_caches import AmazonS3Cache, AzureBlobCache, GoogleStorageCache
+    from .adapters.runner.caches.nats_cache import NatsCache
+    from .adapters.runner.caches.object_cache import ObstoreCache
 
 _HOMES = {
-    "AmazonS3Cache": "jobledger.adapters.runner.cloud_caches",
-    "AzureBlobCache": "jobledger.adapters.runner.cloud_caches",
-    "CacheError": "jobledger.adapters.runner.cache",
-    "CacheNotConfigured": "jobledger.adapters.runner.cache",
-    "GoogleStorageCache": "jobledger.adapters.runner.cloud_caches",
-    "InMemoryCache": "jobledger.adapters.runner.cache",
-    "JobCache": "jobledger.adapters.runner.cache",
-    "LocalFileSystemCache": "jobledger.adapters.runner.cache",
-    "NatsCache": "jobledger.adapters.runner.nats_cache",
-    "NoCache": "jobledger.adapters.runner.cache",
-    "ObstoreCache": "jobledger.adapters.runner.object_cache",
+    "AmazonS3Cache": "jobledger.adapters.runner.caches.cloud_caches",
+    "AzureBlobCache": "jobledger.adapters.runner.caches.cloud_caches",
+    "CacheError": "jobledger.adapters.runner.caches.cache",
+    "CacheNotConfigured": "jobledger.adapters.runner.caches.cache",
+    "GoogleStorageCache": "jobledger.adapters.runner.caches.cloud_caches",
+    "InMemoryCache": "jobledger.adapters.runner.caches.cache",
+    "JobCache": "jobledger.adapters.runner.caches.cache",
+    "LocalFileSystemCache": "jobledger.adapters.runner.caches.cache",
+    "NatsCache": "jobledger.adapters.runner.caches.nats_cache",
+    "NoCache": "jobledger.adapters.runner.caches.cache",
+    "ObstoreCache": "jobledger.adapters.runner.caches.object_cache",
 }
 __getattr__ = lazy_names(globals(), _HOMES)
 __all__ = [

@@ -13,14 +13,14 @@ from ._lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .adapters.client.bulk import Outcome, Outcomes
     from .adapters.client.feed import FeedStatus
+    from .adapters.client.follow.subscription import AsyncSubscription, Subscription
+    from .adapters.client.history.past import PastJob
+    from .adapters.client.history.replays import JobReplay
+    from .adapters.client.intervene.bulk import Outcome, Outcomes
     from .adapters.client.job import AsyncJob, Job
-    from .adapters.client.past import PastJob
-    from .adapters.client.reasons import Reasons
-    from .adapters.client.replays import JobReplay
-    from .adapters.client.selection import Selection
-    from .adapters.client.subscription import AsyncSubscription, Subscription
+    from .adapters.client.query.selection import Selection
+    from .adapters.client.read.reasons import Reasons
     from .adapters.doctor.findings import Health, HealthFinding, HealthReport
     from .adapters.feed.protocol import PublisherStatus
     from .adapters.telemetry.lines import LogRecord, LogRecords
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AsyncJob": "jobledger.adapters.client.job",
-    "AsyncSubscription": "jobledger.adapters.client.subscription",
+    "AsyncSubscription": "jobledger.adapters.client.follow.subscription",
     "Attempt": "jobledger.projections.attempts",
     "AttemptOutcome": "jobledger.projections.attempts",
     "Cause": "jobledger.projections.dismissals",
@@ -73,7 +73,7 @@ _HOMES = {
     "JobChange": "jobledger.projections.job_changes",
     "JobDiff": "jobledger.projections.differences",
     "JobError": "jobledger.projections.job_view",
-    "JobReplay": "jobledger.adapters.client.replays",
+    "JobReplay": "jobledger.adapters.client.history.replays",
     "JobRow": "jobledger.projections.jobs.row",
     "JobState": "jobledger.core.lifecycle",
     "JobStates": "jobledger.projections.whatif.states",
@@ -82,16 +82,16 @@ _HOMES = {
     "LogRecords": "jobledger.adapters.telemetry.lines",
     "Logger": "jobledger.core.context",
     "Origin": "jobledger.core.events",
-    "Outcome": "jobledger.adapters.client.bulk",
-    "Outcomes": "jobledger.adapters.client.bulk",
-    "PastJob": "jobledger.adapters.client.past",
+    "Outcome": "jobledger.adapters.client.intervene.bulk",
+    "Outcomes": "jobledger.adapters.client.intervene.bulk",
+    "PastJob": "jobledger.adapters.client.history.past",
     "PolicyOptions": "jobledger.core.options",
     "Progress": "jobledger.core.context",
     "ProgressIndicator": "jobledger.projections.progress",
     "PublisherStatus": "jobledger.adapters.feed.protocol",
-    "Reasons": "jobledger.adapters.client.reasons",
+    "Reasons": "jobledger.adapters.client.read.reasons",
     "ReplayStep": "jobledger.projections.steps",
-    "Selection": "jobledger.adapters.client.selection",
+    "Selection": "jobledger.adapters.client.query.selection",
     "Source": "jobledger.projections.attempts",
     "Span": "jobledger.adapters.telemetry.spans",
     "SpanEvent": "jobledger.adapters.telemetry.spans",
@@ -100,7 +100,7 @@ _HOMES = {
     "Status": "jobledger.projections.vocabulary",
     "StopRequest": "jobledger.projections.job_view",
     "SubmissionStatus": "jobledger.projections.vocabulary",
-    "Subscription": "jobledger.adapters.client.subscription",
+    "Subscription": "jobledger.adapters.client.follow.subscription",
     "TaskDiff": "jobledger.projections.differences",
     "TaskIdentifier": "jobledger.core.task",
     "TaskState": "jobledger.core.lifecycle",

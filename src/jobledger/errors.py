@@ -15,7 +15,7 @@ from ._lazy import lazy_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .adapters.objects import DamagedObject, ObjectRefused
-    from .adapters.runner.cache import CacheError, CacheNotConfigured
+    from .adapters.runner.caches.cache import CacheError, CacheNotConfigured
     from .adapters.runner.processes.death import WorkerDied
     from .core.context import TaskCanceled
     from .core.errors import (
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ArgumentError": "jobledger.core.errors",
-    "CacheError": "jobledger.adapters.runner.cache",
-    "CacheNotConfigured": "jobledger.adapters.runner.cache",
+    "CacheError": "jobledger.adapters.runner.caches.cache",
+    "CacheNotConfigured": "jobledger.adapters.runner.caches.cache",
     "DamagedLog": "jobledger.core.errors",
     "DamagedObject": "jobledger.adapters.objects",
     "ErasedError": "jobledger.core.errors",

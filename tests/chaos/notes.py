@@ -73,7 +73,7 @@ def of_environment() -> Notes | None:
 def install(notes: Notes) -> None:
     """Have the runners of this process note what they are handed, and which of their reports were accepted."""
     from jobledger.adapters.runner.assignment import Assignments
-    from jobledger.adapters.runner.outbox import Outbox
+    from jobledger.adapters.runner.exchange.outbox import Outbox
     from jobledger.core.commands import Report
 
     # Worker processes of a runner inherit its name: what it was handed passes through their hands.

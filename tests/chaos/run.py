@@ -18,7 +18,7 @@ from chaos.reckoning import Figures, Reckoning
 from chaos.shapes import varied, wide
 from chaos.site import Embedded, OwnServer
 from jobledger import Client, Task
-from jobledger.adapters.client.viewing import ask_view
+from jobledger.adapters.client.query.viewing import ask_view
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.nats.stored import stored_messages
 from jobledger.adapters.portal import shared_portal

@@ -19,7 +19,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 from faults import tasks
 from jobledger import Client, Job
-from jobledger.adapters.engine.fleet import look
+from jobledger.adapters.engine.partitions.fleet import look
 from jobledger.adapters.nats.partitions import partition_of
 from jobledger.adapters.portal import shared_portal
 from support.processes import PythonProcess, engine_process

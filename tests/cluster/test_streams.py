@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cluster.conftest import ELECTION, Three, wire
-from jobledger.adapters.engine.beside import make_streams
+from jobledger.adapters.engine.clients.beside import make_streams
 from jobledger.adapters.engine.run import run_engine
 from jobledger.adapters.feed import stream as feed
 from jobledger.adapters.nats.asking import append, in_stream, jetstream

@@ -6,7 +6,7 @@ from faults.conftest import Site
 from faults.record import Record
 from faults.tasks import Chain
 from jobledger import Job
-from jobledger.adapters.engine.fleet import look
+from jobledger.adapters.engine.partitions.fleet import look
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.partitions import Partition, partition_of
 from jobledger.adapters.portal import shared_portal

@@ -16,8 +16,8 @@ from faults.conftest import Site
 from faults.record import Record
 from faults.tasks import Chain
 from jobledger import Client
-from jobledger.adapters.engine import share
-from jobledger.adapters.engine.fleet import Calls
+from jobledger.adapters.engine.partitions import share
+from jobledger.adapters.engine.partitions.fleet import Calls
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.nats.wire import Wire
 from jobledger.adapters.portal import shared_portal

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jobledger.adapters import protocol as p
-from jobledger.adapters.engine.recovery import Checkpoint, decode_checkpoint
+from jobledger.adapters.engine.partitions.recovery import Checkpoint, decode_checkpoint
 from jobledger.adapters.metrics.figures import Report, Sample, decode_report
 from jobledger.adapters.nats.clusters import Change, decode_change, encode_change
 from jobledger.adapters.nats.log import continued, encode_message

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobledger.adapters.engine.recovery import LARGEST, Checkpoint, decode_checkpoint
+from jobledger.adapters.engine.partitions.recovery import LARGEST, Checkpoint, decode_checkpoint
 from jobledger.adapters.nats.records import RecordError, decode_record, encode_record
 from jobledger.core import events as e
 from jobledger.core.codec import NO_PREVIOUS, CodecError, Commit, decode_commit, encode_commit

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobledger.adapters import protocol as p
-from jobledger.adapters.engine.dispatch import Capability, Dispatcher, Waiter
-from jobledger.adapters.engine.followers import Followers
+from jobledger.adapters.engine.clients.followers import Followers
 from jobledger.adapters.engine.live import LiveJob
-from jobledger.adapters.engine.recovery import Checkpoint
-from jobledger.adapters.engine.room import Room
+from jobledger.adapters.engine.partitions.recovery import Checkpoint
+from jobledger.adapters.engine.runners.dispatch import Capability, Dispatcher, Waiter
+from jobledger.adapters.engine.runners.slots import Slots
 from jobledger.adapters.engine.service import Engine
-from jobledger.adapters.engine.slots import Slots
+from jobledger.adapters.engine.writing.room import Room
 from jobledger.adapters.link import Link
 from jobledger.adapters.metrics.engine import EngineMeter
 from jobledger.adapters.nats.connection import connect

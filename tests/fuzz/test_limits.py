@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from jobledger import ArgumentError, ExecutionContext, Retry, Task
-from jobledger.adapters.client.selection import job_filter
+from jobledger.adapters.client.query.selection import job_filter
+from jobledger.adapters.runner.attempt.running_task import WorkCount
 from jobledger.adapters.runner.registry import TaskRegistry
-from jobledger.adapters.runner.running_task import WorkCount
 from jobledger.core import limits
 
 ROOT = Path(__file__).parent.parent.parent

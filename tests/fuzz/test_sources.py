@@ -42,8 +42,8 @@ CALLS = {
 ALLOWED = {
     "adapters/cli/demo/runner.py": {"import_module"},  # one of our own examples
     "adapters/cli/loading.py": {"import_module"},  # named on the command line
-    "adapters/client/pictures.py": {"import_module"},  # IPython
-    "adapters/runner/cloud_caches.py": {"import_module"},  # the library of a cloud
+    "adapters/client/show/pictures.py": {"import_module"},  # IPython
+    "adapters/runner/caches/cloud_caches.py": {"import_module"},  # the library of a cloud
     "adapters/runner/processes/importing.py": {
         "exec",
         "compile",

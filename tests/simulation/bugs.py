@@ -11,17 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from jobledger.adapters.engine import commits, exchange, ledger, share
+from jobledger.adapters.engine import ledger
 from jobledger.adapters.engine.jobs import LiveJobs
-from jobledger.adapters.engine.leases import Leases
 from jobledger.adapters.engine.live import LiveJob
-from jobledger.adapters.engine.slots import Slots
+from jobledger.adapters.engine.partitions import share
+from jobledger.adapters.engine.runners import exchange
+from jobledger.adapters.engine.runners.leases import Leases
+from jobledger.adapters.engine.runners.slots import Slots
 from jobledger.adapters.engine.timers import Timers
+from jobledger.adapters.engine.writing import commits
 from jobledger.adapters.nats.log import LogWriter
 from jobledger.adapters.runner.assignment import Assignments
+from jobledger.adapters.runner.exchange.line import Line
 from jobledger.adapters.runner.lease import Lease
-from jobledger.adapters.runner.line import Line
-from jobledger.adapters.runner.todo import Todo
+from jobledger.adapters.runner.running.todo import Todo
 from jobledger.adapters.views.projector import _Pass
 from jobledger.adapters.views.sqlite import SQLiteJobs
 from jobledger.core import decisions

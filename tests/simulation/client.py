@@ -11,7 +11,7 @@ import msgspec
 from jobledger.adapters import protocol as p
 from jobledger.adapters.client.ids import new_id
 from jobledger.adapters.client.session import Session
-from jobledger.adapters.client.submission import submit_command
+from jobledger.adapters.client.submit.submission import submit_command
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.names import Names
 from jobledger.core import commands as c

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-from jobledger.adapters.runner import todo as todo_module
 from jobledger.adapters.runner.assignment import Assignment
-from jobledger.adapters.runner.coroutines import Loop, LoopTask, Work
-from jobledger.adapters.runner.seats import Seats
-from jobledger.adapters.runner.todo import Todo
+from jobledger.adapters.runner.running import todo as todo_module
+from jobledger.adapters.runner.running.coroutines import Loop, LoopTask, Work
+from jobledger.adapters.runner.running.seats import Seats
+from jobledger.adapters.runner.running.todo import Todo
 
 #: what is called when the turnstile that is taken next is released
 _on_release: list[Callable[[], None]] = []

@@ -7,7 +7,8 @@ import random
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from jobledger.adapters.engine import commits, recovery, share
+from jobledger.adapters.engine.partitions import recovery, share
+from jobledger.adapters.engine.writing import commits
 
 from .world import Node, World
 

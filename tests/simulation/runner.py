@@ -12,14 +12,14 @@ from jobledger.adapters import protocol as p
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.runner.assignment import Assignment
-from jobledger.adapters.runner.context import Equipment
-from jobledger.adapters.runner.execution import execute_on_loop_as_span
-from jobledger.adapters.runner.flight import Flight
+from jobledger.adapters.runner.attempt.context import Equipment
+from jobledger.adapters.runner.attempt.execution import execute_on_loop_as_span
+from jobledger.adapters.runner.exchange.flight import Flight
+from jobledger.adapters.runner.exchange.line import Line
+from jobledger.adapters.runner.exchange.traffic import Wants
 from jobledger.adapters.runner.lease import Lease
-from jobledger.adapters.runner.line import Line
 from jobledger.adapters.runner.registry import TaskRegistry
 from jobledger.adapters.runner.session import Session
-from jobledger.adapters.runner.traffic import Wants
 from jobledger.core import commands as c
 from jobledger.core.errors import ServerAway
 

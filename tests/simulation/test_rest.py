@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobledger.adapters import protocol as p
-from jobledger.adapters.engine.ownership import Ownership
+from jobledger.adapters.engine.partitions.ownership import Ownership
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.connection import open_connection
 from jobledger.adapters.nats.names import Names

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from jobledger.adapters.client.query.viewing import ask_view
 from jobledger.adapters.client.session import Session
-from jobledger.adapters.client.viewing import ask_view
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.portal import Portal, shared_portal
@@ -80,7 +80,7 @@ class Questions:
         return found.rows
 
     def views(self) -> list[ViewStatus]:
-        from jobledger.adapters.client.viewing import views
+        from jobledger.adapters.client.query.viewing import views
 
         return self.run(views)
 

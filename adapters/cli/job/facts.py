@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from jobledger.projections.jobs import JobRow
     from jobledger.projections.task_view import TaskView
 
+    from ...client.history.past import PastJob
     from ...client.job import Job
-    from ...client.past import PastJob
 
 
 def facts_of(job: Job | PastJob) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def show(
     server: Connection = HERE,
 ) -> int:
     """Show how a job stands, since when, and why it failed if it did."""
-    from ...client.past import PastJob
+    from ...client.history.past import PastJob
 
     with server.client() as client:
         found = job_as_of(client, job, at)

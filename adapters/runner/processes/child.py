@@ -14,11 +14,11 @@ from types import FrameType
 
 from ...clocks import clock
 from ...telemetry.exports import configured
-from ..context import Equipment
-from ..execution import execute_as_span
+from ..attempt.context import Equipment
+from ..attempt.execution import execute_as_span
+from ..attempt.user_code import UserCode
 from ..failure import describe
 from ..registry import TaskRegistry
-from ..user_code import UserCode
 from . import importing
 from .inbox import NUDGE, Inbox
 from .messages import Ended, Frames, Ready, SetUp, Unusable, decode_to_process

@@ -11,7 +11,7 @@ import msgspec
 from jobledger.core.context import JobCache
 
 from ...sealing.seal import UNSEALED
-from ..context import Equipment
+from ..attempt.context import Equipment
 from . import messages as m
 from .messages import encode
 

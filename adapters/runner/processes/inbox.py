@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 
 from ..assignment import Assignment, Assignments, Cause, Notice
-from ..news import PERIOD
-from ..user_code import UserCode
+from ..attempt.user_code import UserCode
+from ..exchange.news import PERIOD
 from .messages import Answer, Frames, News, Told, Work, decode_to_process
 from .outgoing import Outgoing
 from .remote import Calls

@@ -15,12 +15,12 @@ from jobledger.core.events import Error
 
 from ...telemetry.trace_context import SpanRef
 from ..assignment import Assignment
-from ..context import Equipment
-from ..crew import Crew, Member
-from ..execution import fail, give_up, release
+from ..attempt.context import Equipment
+from ..attempt.execution import fail, give_up, release
+from ..exchange.pace import Pace
 from ..lease import Lease
-from ..pace import Pace
-from ..todo import Todo
+from ..running.crew import Crew, Member
+from ..running.todo import Todo
 from .death import died, ending
 from .desk import Desk
 from .importing import name_of

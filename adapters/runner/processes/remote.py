@@ -21,7 +21,7 @@ from ...successes import Success
 from ...telemetry.exports import Exports
 from ...telemetry.telemetry import Telemetry
 from ...telemetry.trace_context import SpanRef
-from ..cache_keys import Names, checked_value, key_names
+from ..caches.cache_keys import Names, checked_value, key_names
 from .importing import found
 from .messages import (
     Adopt,

@@ -11,7 +11,7 @@ from typing import Any
 from jobledger.core.errors import ArgumentError
 from jobledger.core.task import TaskClass
 
-from ..context import Equipment
+from ..attempt.context import Equipment
 from .importing import main_of, name_of
 from .messages import SetUp
 

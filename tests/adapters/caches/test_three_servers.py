@@ -11,7 +11,7 @@ import nats.errors
 import pytest
 
 from jobledger import Client
-from jobledger.adapters.engine.recovery import Checkpoint, find_live_jobs
+from jobledger.adapters.engine.partitions.recovery import Checkpoint, find_live_jobs
 from jobledger.adapters.nats.asking import append
 from jobledger.adapters.nats.log import encode_message, read_job
 from jobledger.adapters.nats.names import Names

@@ -13,7 +13,7 @@ import pytest
 
 from jobledger import ArgumentError, Client, JobClient, ServerUnavailable, Task
 from jobledger.adapters.client import arguments, ids
-from jobledger.adapters.client.submission import submit_command
+from jobledger.adapters.client.submit.submission import submit_command
 from jobledger.errors import InputError
 
 

@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 
 from jobledger import AsyncClient, Client
-from jobledger.adapters.client import forking, requests
-from jobledger.adapters.client.submission import keyed_id
+from jobledger.adapters.client import requests
+from jobledger.adapters.client.history import forking
+from jobledger.adapters.client.submit.submission import keyed_id
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.portal import shared_portal
 from jobledger.core import commands as c

@@ -20,7 +20,7 @@ from jobledger import (
     Task,
     TaskState,
 )
-from jobledger.adapters.client.reasons import Reasons
+from jobledger.adapters.client.read.reasons import Reasons
 from jobledger.core.commands import ReportCanceled
 from support.engines import BareRunner, computed, failed, task
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobledger import Client, ExecutionContext, JobState, Task, TaskState
-from jobledger.adapters.client import queries, viewing
+from jobledger.adapters.client.query import queries, viewing
 from jobledger.adapters.nats.names import Names
 from jobledger.core.errors import ArgumentError, JobNotRetryable, ServerUnavailable
 from support.projectors import ProjectorHarness

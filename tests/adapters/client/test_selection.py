@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from jobledger import JobState, Task, TaskState
-from jobledger.adapters.client.selection import job_filter
+from jobledger.adapters.client.query.selection import job_filter
 from jobledger.core.errors import ArgumentError
 from jobledger.projections.jobs import JobFilter
 

@@ -18,7 +18,7 @@ from jobledger import (
     Retry,
     Task,
 )
-from jobledger.adapters.client.submission import keyed_id, submit_command
+from jobledger.adapters.client.submit.submission import keyed_id, submit_command
 from jobledger.core.policy import CONTINUE
 from support.engines import BareRunner, failed
 

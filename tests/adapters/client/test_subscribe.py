@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jobledger import ArgumentError, AsyncClient, Client, ExecutionContext, JobState, NotFoundError, Task
-from jobledger.adapters.client import subscription
+from jobledger.adapters.client.follow import subscription
 from jobledger.adapters.client.ids import new_id
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.nats.records import encode_record

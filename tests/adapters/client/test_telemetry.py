@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags
 
 from jobledger import AsyncClient, Client, ExecutionContext, Job, Task
-from jobledger.adapters.client.telemetry import traceparent
+from jobledger.adapters.client.logs.telemetry import traceparent
 from jobledger.adapters.nats.names import Names
 from jobledger.adapters.portal import shared_portal
 from jobledger.adapters.telemetry import store

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from jobledger.adapters import loops
-from jobledger.adapters.engine import commits, parking
-from jobledger.adapters.engine.commits import TOGETHER, Committer
 from jobledger.adapters.engine.live import LiveJob, NoRoom, NotWritten, TooLarge
-from jobledger.adapters.engine.room import Room
+from jobledger.adapters.engine.writing import commits, parking
+from jobledger.adapters.engine.writing.commits import TOGETHER, Committer
+from jobledger.adapters.engine.writing.room import Room
 from jobledger.adapters.metrics.engine import EngineMeter
 from jobledger.adapters.nats.connection import connect
 from jobledger.adapters.nats.endpoint import Endpoint

@@ -8,9 +8,9 @@ from itertools import islice
 
 import pytest
 
-from jobledger.adapters.engine.dispatch import Capability, Dispatcher, Waiter
 from jobledger.adapters.engine.live import LiveJob, SpecKey
-from jobledger.adapters.engine.slots import Slots
+from jobledger.adapters.engine.runners.dispatch import Capability, Dispatcher, Waiter
+from jobledger.adapters.engine.runners.slots import Slots
 from jobledger.core import events as e
 from jobledger.core.graph import TaskGraph
 from jobledger.core.job import Job, evolve

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from jobledger.adapters import protocol as p
-from jobledger.adapters.engine.recovery import Checkpoint
-from jobledger.adapters.engine.room import Room
+from jobledger.adapters.engine.partitions.recovery import Checkpoint
 from jobledger.adapters.engine.service import Engine
+from jobledger.adapters.engine.writing.room import Room
 from jobledger.adapters.link import Link
 from jobledger.adapters.metrics.engine import EngineMeter
 from jobledger.adapters.nats.connection import connect

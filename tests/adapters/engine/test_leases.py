@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jobledger.adapters.engine.leases import Leases, Silent
 from jobledger.adapters.engine.live import LiveJob
+from jobledger.adapters.engine.runners.leases import Leases, Silent
 from jobledger.core import events as e
 from jobledger.core.job import Job, evolve
 from support.histories import submission, task

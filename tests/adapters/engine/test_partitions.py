@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from jobledger.adapters import protocol as p
-from jobledger.adapters.engine.fleet import look
+from jobledger.adapters.engine.partitions.fleet import look
 from jobledger.adapters.engine.run import run_engine
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.endpoint import Endpoint

@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from jobledger.adapters.engine import jobs, ledger, recovery
-from jobledger.adapters.engine.recovery import Checkpoint, Progress, find_live_jobs, save
+from jobledger.adapters.engine import jobs, ledger
+from jobledger.adapters.engine.partitions import recovery
+from jobledger.adapters.engine.partitions.recovery import Checkpoint, Progress, find_live_jobs, save
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.log import ScannedCommit, encode_message, newest_commits, read_job, scan
 from jobledger.adapters.nats.names import Names

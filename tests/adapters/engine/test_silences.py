@@ -8,8 +8,8 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from jobledger.adapters.engine.leases import Leases
-from jobledger.adapters.engine.silences import Silences
+from jobledger.adapters.engine.runners.leases import Leases
+from jobledger.adapters.engine.runners.silences import Silences
 from jobledger.adapters.link import Link
 from jobledger.adapters.portal import shared_portal
 from jobledger.core.errors import ServerUnavailable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobledger.adapters.engine.live import LiveJob
-from jobledger.adapters.engine.slots import Slots
+from jobledger.adapters.engine.runners.slots import Slots
 from jobledger.core import events as e
 from jobledger.core.job import Job, evolve
 from support.histories import submission, task

@@ -11,10 +11,11 @@ import pytest
 
 from jobledger import Client
 from jobledger.adapters import protocol as p
-from jobledger.adapters.engine import dispatch, followers
-from jobledger.adapters.engine.dispatch import Capability, Dispatcher, Waiter
-from jobledger.adapters.engine.followers import Followers
-from jobledger.adapters.engine.slots import Slots
+from jobledger.adapters.engine.clients import followers
+from jobledger.adapters.engine.clients.followers import Followers
+from jobledger.adapters.engine.runners import dispatch
+from jobledger.adapters.engine.runners.dispatch import Capability, Dispatcher, Waiter
+from jobledger.adapters.engine.runners.slots import Slots
 from jobledger.adapters.link import Link
 from jobledger.adapters.loops import run
 from jobledger.adapters.nats.names import Names

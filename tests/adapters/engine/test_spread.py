@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobledger.adapters.engine.spread import spread
+from jobledger.adapters.engine.partitions.spread import spread
 
 ENGINES = st.sets(st.sampled_from("abcdefg"), min_size=1).map(sorted)
 

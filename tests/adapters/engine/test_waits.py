@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from jobledger.adapters.engine.waits import Waits
+from jobledger.adapters.engine.runners.waits import Waits
 from jobledger.adapters.protocol import Order
 from jobledger.core import commands as c
 from jobledger.core import events as e

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobledger.adapters.client import intervening, submitting
-from jobledger.adapters.client.selection import Selection
+from jobledger.adapters.client.intervene import intervening
+from jobledger.adapters.client.query.selection import Selection
+from jobledger.adapters.client.submit import submitting
 from jobledger.adapters.gateway import requests
 from jobledger.adapters.gateway.decoding import compact, decoder_of
 from jobledger.adapters.gateway.fields import MAX_DEPTH, MAX_TASKS

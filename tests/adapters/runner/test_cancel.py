@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jobledger.adapters import protocol as p
-from jobledger.adapters.runner import limits
+from jobledger.adapters.runner.running import limits
 from jobledger.core import commands as c
 from jobledger.core.context import ExecutionContext, TaskCanceled
 from jobledger.core.lifecycle import JobState, TaskState

@@ -12,8 +12,8 @@ import pytest
 from opentelemetry.trace import get_current_span
 
 from jobledger.adapters.runner.assignment import Assignment
-from jobledger.adapters.runner.cache import CacheNotConfigured, InMemoryCache, NoCache
-from jobledger.adapters.runner.context import Equipment, RunningContext
+from jobledger.adapters.runner.attempt.context import Equipment, RunningContext
+from jobledger.adapters.runner.caches.cache import CacheNotConfigured, InMemoryCache, NoCache
 from jobledger.adapters.runner.registry import TaskRegistry
 from jobledger.core import ranges
 from jobledger.core.context import ExecutionContext, FutureTask

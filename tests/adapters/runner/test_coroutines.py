@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from jobledger.adapters.runner import limits
+from jobledger.adapters.runner.running import limits
 from jobledger.core.context import ExecutionContext
 from jobledger.core.lifecycle import TaskState
 from jobledger.core.task import Task

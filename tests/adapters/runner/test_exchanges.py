@@ -397,8 +397,8 @@ def test_a_failure_is_answered_before_more_of_its_job_begins(
 
 
 def test_a_runner_without_a_server_gives_up_when_patience_ends(bare_bench: Workbench) -> None:
-    from jobledger.adapters.runner.cache import NoCache
-    from jobledger.adapters.runner.context import Equipment
+    from jobledger.adapters.runner.attempt.context import Equipment
+    from jobledger.adapters.runner.caches.cache import NoCache
     from jobledger.adapters.runner.registry import TaskRegistry
 
     equipment = Equipment(TaskRegistry([Count]), NoCache(), "default", None, 20, 1000)

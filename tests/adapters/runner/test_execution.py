@@ -15,12 +15,12 @@ import pytest
 
 from jobledger.adapters.protocol import encode
 from jobledger.adapters.runner.assignment import Assignment
-from jobledger.adapters.runner.cache import NoCache
-from jobledger.adapters.runner.context import Equipment
-from jobledger.adapters.runner.execution import execute
+from jobledger.adapters.runner.attempt.context import Equipment
+from jobledger.adapters.runner.attempt.execution import execute
+from jobledger.adapters.runner.attempt.user_code import UserCode
+from jobledger.adapters.runner.caches.cache import NoCache
 from jobledger.adapters.runner.failure import MAX_MESSAGE, MAX_TRACEBACK, bounded, describe
 from jobledger.adapters.runner.registry import TaskRegistry
-from jobledger.adapters.runner.user_code import UserCode
 from jobledger.core.commands import ReleaseTask, Report, ReportComputed, ReportFailed, StageSubtasks
 from jobledger.core.context import ExecutionContext, TaskCanceled
 from jobledger.core.submission import TaskSpec

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from jobledger.adapters.runner import limits
+from jobledger.adapters.runner.running import limits
 from jobledger.core import events as e
 from jobledger.core.context import ExecutionContext, TaskCanceled
 from jobledger.core.errors import JobLedgerError
@@ -192,7 +192,7 @@ def test_a_runner_with_too_many_threads_left_behind_ends(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MERCY", 0.1)
-    monkeypatch.setattr("jobledger.adapters.runner.workers.MOST_LEFT_BEHIND", 2)
+    monkeypatch.setattr("jobledger.adapters.runner.running.workers.MOST_LEFT_BEHIND", 2)
     jobs = [submit_with_policies(bench, Blocks()) for _ in range(4)]
     with pytest.raises(JobLedgerError, match="2 tasks could not be stopped"):
         bench.runner(Blocks).run_forever()

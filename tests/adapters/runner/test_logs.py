@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import structlog
 
-from jobledger.adapters.runner.log_level import log_level
-from jobledger.adapters.runner.logs import task_logger
+from jobledger.adapters.runner.telemetry.log_level import log_level
+from jobledger.adapters.runner.telemetry.logs import task_logger
 from jobledger.core.errors import ArgumentError
 
 IDS: dict[str, Any] = {"job_id": "j", "task_id": "j/3", "attempt": 2}

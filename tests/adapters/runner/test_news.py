@@ -10,7 +10,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from jobledger.adapters import protocol as p
-from jobledger.adapters.runner import news
+from jobledger.adapters.runner.exchange import news
 from jobledger.core import events as e
 from jobledger.core.context import ExecutionContext
 from jobledger.core.task import Task

@@ -9,7 +9,7 @@ import pytest
 
 from jobledger.adapters.protocol import ClaimedJob, ClaimedTask, RefusedReport
 from jobledger.adapters.runner.assignment import Assignment, Assignments
-from jobledger.adapters.runner.outbox import MOST_BYTES, Outbox
+from jobledger.adapters.runner.exchange.outbox import MOST_BYTES, Outbox
 from jobledger.core.commands import Report, ReportFailed
 from jobledger.core.submission import TaskSpec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobledger.adapters.runner.pace import MOST_AT_HAND, Pace
+from jobledger.adapters.runner.exchange.pace import MOST_AT_HAND, Pace
 
 
 def test_before_anything_is_measured_each_worker_gets_one() -> None:

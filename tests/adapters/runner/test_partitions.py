@@ -10,7 +10,7 @@ import pytest
 
 from jobledger import ExecutionContext, Task
 from jobledger.adapters import protocol as p
-from jobledger.adapters.engine.fleet import look
+from jobledger.adapters.engine.partitions.fleet import look
 from jobledger.adapters.nats.partitions import partition_of
 from jobledger.adapters.nats.wire import Message
 from support.engines import EngineHarness

@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 
 from jobledger.adapters import protocol as p
-from jobledger.adapters.runner.cache import InMemoryCache
+from jobledger.adapters.runner.caches.cache import InMemoryCache
 from jobledger.adapters.runner.runner import Runner, RunnerContext, TaskRunner
 from jobledger.core import commands as c
 from jobledger.core import events as e

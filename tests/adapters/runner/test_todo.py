@@ -16,7 +16,7 @@ from jobledger.adapters.clocks import clock
 from jobledger.adapters.protocol import ClaimedJob, ClaimedTask
 from jobledger.adapters.runner.assignment import Assignment, Assignments
 from jobledger.adapters.runner.lease import Lease
-from jobledger.adapters.runner.todo import Todo
+from jobledger.adapters.runner.running.todo import Todo
 from jobledger.core.policy import Policy
 from jobledger.core.submission import TaskSpec
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jobledger.adapters.runner.user_code import LeftBehind, UserCode
+from jobledger.adapters.runner.attempt.user_code import LeftBehind, UserCode
 from jobledger.core.context import TaskCanceled
 from support.waiting import eventually
 

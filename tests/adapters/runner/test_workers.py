@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 
 from jobledger.adapters.clocks import clock
 from jobledger.adapters.runner.assignment import Assignment
-from jobledger.adapters.runner.crew import FULL
+from jobledger.adapters.runner.attempt.user_code import LeftBehind, UserCode
 from jobledger.adapters.runner.lease import Lease
-from jobledger.adapters.runner.todo import Todo
-from jobledger.adapters.runner.user_code import LeftBehind, UserCode
-from jobledger.adapters.runner.workers import Workers
+from jobledger.adapters.runner.running.crew import FULL
+from jobledger.adapters.runner.running.todo import Todo
+from jobledger.adapters.runner.running.workers import Workers
 from jobledger.core.context import TaskCanceled
 from jobledger.core.submission import TaskSpec
 from support.waiting import eventually

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pytest
 from eventsourcing.persistence import Notification
 
-from jobledger.adapters.client.viewing import ask_view
+from jobledger.adapters.client.query.viewing import ask_view
 from jobledger.adapters.embedded.locks import FileLock
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.asking import jetstream

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from jobledger.adapters import protocol as p
-from jobledger.adapters.client.viewing import rebuild_views
+from jobledger.adapters.client.query.viewing import rebuild_views
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.endpoint import Endpoint
 from jobledger.adapters.nats.log import encode_message

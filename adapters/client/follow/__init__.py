@@ -1,0 +1,1 @@
+"""Being told of what happens: waiting, watching, subscribing."""

@@ -1,0 +1,1 @@
+"""Stepping in: cancel, retry and delete, one job or many."""

@@ -1,0 +1,1 @@
+"""What the tasks of a job logged and traced."""

@@ -1,0 +1,1 @@
+"""Jobs by what they are, and what projectors are asked."""

@@ -1,0 +1,1 @@
+"""One job, as its users read it."""

@@ -1,0 +1,1 @@
+"""Jobs as pictures, trees and live cards."""

@@ -1,0 +1,1 @@
+"""Which partitions are ours, and what is alive in them."""

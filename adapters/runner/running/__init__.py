@@ -1,0 +1,1 @@
+"""Who runs what is claimed, and in which order: threads and coroutines; processes are in `processes`."""

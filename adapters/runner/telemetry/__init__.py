@@ -1,0 +1,1 @@
+"""What tasks log and trace while they run."""
