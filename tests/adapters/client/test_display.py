@@ -115,7 +115,7 @@ def test_output_without_the_letters_gets_question_marks(
 
 def test_ipython_is_not_imported_to_find_out() -> None:
     code = "assert not pictures.in_notebook(); assert 'IPython' not in sys.modules"
-    program = f"import sys; from jobledger.adapters.client import pictures; {code}"
+    program = f"import sys; from jobledger.adapters.client.show import pictures; {code}"
     # in a process of its own: whatever runs notebooks for other tests may have imported it here
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 

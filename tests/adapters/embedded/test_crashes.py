@@ -60,7 +60,9 @@ def test_a_killed_supervisor_is_replaced_and_its_server_taken_over(home: Home) -
     endpoint = _start_with(home, b"kept")
     first, server = home.supervisors(), home.servers()
     home.kill(first)
-    assert server_status(home.path).state == "stopped"
+    eventually(
+        lambda: server_status(home.path).state == "stopped"
+    )  # whatever held its lock an instant longer
     assert ensure_server(home.path) == endpoint
     assert home.servers() == server
     assert len(home.supervisors()) == 1
@@ -160,7 +162,9 @@ def test_files_left_behind_block_nothing_and_harm_nobody(
     (home.path / "supervisor.lock").write_text(str(pid))
     (home.path / "nats-server.lock").write_text(str(pid))
     (home.path / "server.json").write_text(json.dumps(record | {"supervisor_pid": pid, "server_pid": pid}))
-    assert server_status(home.path).state == "stopped"
+    eventually(
+        lambda: server_status(home.path).state == "stopped"
+    )  # whatever held its lock an instant longer
     assert not stop_server(home.path)
     assert ensure_server(home.path) == endpoint
     assert stop_server(home.path)

@@ -128,7 +128,9 @@ def test_an_unused_server_ends_by_itself(home: Home) -> None:
     ensure_server(home.path, idle=0.5)
     eventually(lambda: not home.supervisors() and not home.servers())
     assert "unused for 0.5 s" in home.data.log.read_text()
-    assert server_status(home.path).state == "stopped"
+    eventually(
+        lambda: server_status(home.path).state == "stopped"
+    )  # whatever held its lock an instant longer
 
 
 def test_a_folder_that_is_removed_takes_its_server_along(home: Home) -> None:
