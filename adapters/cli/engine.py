@@ -56,11 +56,19 @@ def engine(
     the environment than by options, which other users of the machine can read.
     """
     endpoint, namespace = server.endpoint(), server.chosen_namespace
+    from ..engine.options import EngineOptions
     from ..gateway.hosting import run_engine_with_api
     from .loading import key_store
 
     metrics = listening(metrics_port, metrics_host)
-    store = None if keys is None else key_store(keys)
+    options = EngineOptions(
+        lease=lease,
+        partitions=partitions,
+        replicas=replicas,
+        max_bytes=max_bytes,
+        metrics=metrics,
+        keys=None if keys is None else key_store(keys),
+    )
     return serve(
         "engine",
         f"namespace {namespace} at {endpoint.shown}{told(metrics)}",
@@ -69,11 +77,6 @@ def engine(
             namespace,
             stop=stop,
             on_ready=ready,
-            lease=lease,
-            metrics=metrics,
-            keys=store,
-            partitions=partitions,
-            replicas=replicas,
-            max_bytes=max_bytes,
+            options=options,
         ),
     )

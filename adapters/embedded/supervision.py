@@ -58,7 +58,6 @@ class Engine(Protocol):
         *,
         stop: asyncio.Event,
         on_ready: Callable[[], None],
-        takeover: bool,
     ) -> Awaitable[None]: ...
 
 
@@ -166,8 +165,6 @@ class Supervision:
                     DEFAULT_NAMESPACE,
                     stop=self._stop,
                     on_ready=self._engine_serves,
-                    # Whoever holds the folder's lock runs its only engine: no lease is to be waited for.
-                    takeover=True,
                 )
                 if not self._stop.is_set():
                     log.warning("the engine ended without being told to, starting it again")
@@ -339,7 +336,10 @@ async def _bring_back(folder: DataFolder, credentials: Credentials, port: int) -
 
 def _engine_of_this_package(folder: DataFolder) -> Engine:
     from .. import collector
+    from ..engine.options import EngineOptions
     from ..gateway.hosting import run_engine_with_api
 
     collector.relax()
-    return partial(run_engine_with_api, folder=folder.path)  # on its disk, others may take what room there is
+    # Whoever holds the folder's lock runs its only engine: no lease is to be waited for. On its disk, others may take what
+    # room there is.
+    return partial(run_engine_with_api, options=EngineOptions(takeover=True, folder=folder.path))

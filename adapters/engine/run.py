@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import nats.errors
 import nats.js.errors
@@ -24,22 +22,18 @@ from ..nats.replication import hold_alike
 from ..nats.streams import ensure_divided
 from ..nats.wire import Wire
 from ..process import process_id
+from .options import DEFAULTS, EngineOptions
 from .partitions.ownership import Ownership, make_buckets
 from .partitions.share import Share
 from .service import Engine
 from .waiting import wait_any
 from .writing.room import Room
 
-if TYPE_CHECKING:
-    from ..metrics import http
-    from ..sealing.keys import KeyStore
-
 log = logging.getLogger(__name__)
 
 _PAUSE = 0.2  # seconds between two tries to serve
 _ANSWER = 2.0  # seconds for an answer of JetStream: what is asked while it has no leader is never answered
 _REMINDER = 30.0  # seconds after which a reason that lasts is told again
-DEFAULT_LEASE = 15.0  # seconds; long enough for a runner's machine to swap or to stop for a collection
 
 
 async def run_engine(
@@ -48,23 +42,11 @@ async def run_engine(
     *,
     stop: asyncio.Event,
     on_ready: Callable[[], None],
-    lease: float = DEFAULT_LEASE,
-    takeover: bool = False,
-    metrics: http.Endpoint | None = None,
-    keys: KeyStore | None = None,
-    partitions: int | None = None,
-    replicas: int = 1,
-    max_bytes: int | None = None,
-    folder: str | os.PathLike[str] | None = None,
+    options: EngineOptions = DEFAULTS,
 ) -> None:
     """Serve a share of `namespace` until `stop` is set. Where others own all of it, stand by until one of them is gone.
 
-    Units:  `lease` is the seconds a runner may be silent before its claims expire.
-    Shape:  `takeover` owns the namespace at once: for a caller who knows that the engine before it is dead.
-            `partitions` and `max_bytes` are as for `ensure_divided`, `replicas` how many servers are to hold the log at
-            least. `folder` is where the server keeps it, for who knows: new jobs are then refused before the disk is full.
-            `metrics` is where this process tells over HTTP what it has counted. `keys` has keys of sealed jobs, besides
-            the NATS server.
+    `on_ready` is called whenever it begins to serve something.
     A server that is away is waited for, at the start too.
     Errors: as `connect_patiently` and `ensure_divided`.
     """
@@ -82,17 +64,17 @@ async def run_engine(
         return
     client = connecting.result()
     meter = EngineMeter()
-    room = Room(client, names, folder)
+    room = Room(client, names, options.folder)
 
     def engine(within: Names, ownership: Ownership) -> Engine:
         return Engine(
             client,
             within,
             engine_id=engine_id,
-            lease=lease,
+            lease=options.lease,
             meter=meter,
             room=room,
-            keys=keys,
+            keys=options.keys,
             owned=lambda: ownership.sure,
         )
 
@@ -106,19 +88,23 @@ async def run_engine(
     answering = Answering(client, names, "engine", engine_id, meter.samples)
     try:
         await answering.start()
-        if metrics is not None:
-            metrics.serve(namespace, answering.reports, lambda: answering.problem)
+        if options.metrics is not None:
+            options.metrics.serve(namespace, answering.reports, lambda: answering.problem)
         while not stop.is_set():
             await _until_connected(client, stop)
             disturbed.clear()
             try:
                 js = client.jetstream(timeout=_ANSWER)
                 held = await ensure_divided(
-                    js, names, replicas=replicas, partitions=partitions, max_bytes=max_bytes
+                    js,
+                    names,
+                    replicas=options.replicas,
+                    partitions=options.partitions,
+                    max_bytes=options.max_bytes,
                 )
                 leases = await make_buckets(client, names, replicas=held.replicas)
                 parts = names.parts(held.partitions)
-                share = Share(client, leases, parts, engine_id, engine, takeover=takeover)
+                share = Share(client, leases, parts, engine_id, engine, takeover=options.takeover)
                 if held.replicas > 1 and not raised:
                     raised.append(asyncio.ensure_future(hold_alike(client, names, held.replicas)))
                 watching = asyncio.create_task(room.watch())

@@ -8,19 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobledger.core.errors import JobLedgerError
 
-from ..engine.run import DEFAULT_LEASE, run_engine
+from ..engine.options import DEFAULTS, EngineOptions
+from ..engine.run import run_engine
 from ..nats.endpoint import Endpoint
 from ..nats.names import Names
 
 if TYPE_CHECKING:
-    from ..metrics import http
     from ..sealing.keys import KeyStore
 
 T = TypeVar("T")
@@ -40,23 +39,16 @@ async def run_engine_with_api(
     *,
     stop: asyncio.Event,
     on_ready: Callable[[], None],
-    lease: float = DEFAULT_LEASE,
-    takeover: bool = False,
-    metrics: http.Endpoint | None = None,
-    keys: KeyStore | None = None,
-    partitions: int | None = None,
-    replicas: int = 1,
-    max_bytes: int | None = None,
-    folder: str | os.PathLike[str] | None = None,
+    options: EngineOptions = DEFAULTS,
 ) -> None:
     """As `run_engine`, and answer JSON requests beside it: also while the engine stands by for another one."""
-    api = ApiThread(endpoint, namespace, None if keys is None else KeysOfLoop(keys))
+    api = ApiThread(endpoint, namespace, None if options.keys is None else KeysOfLoop(options.keys))
     leave = asyncio.Event()
 
     begun: list[asyncio.Task[None] | asyncio.TimerHandle] = []
 
     def ready() -> None:
-        if takeover:
+        if options.takeover:
             # A client waits for the engine, and for nothing else: it is not to be kept waiting by what is loaded here.
             on_ready()
             begun.append(asyncio.get_running_loop().call_later(_LATER, api.start))
@@ -67,24 +59,9 @@ async def run_engine_with_api(
         await asyncio.to_thread(api.answers.wait, _TOGETHER)
         on_ready()
 
-    if not takeover:  # it may have to stand by for another engine, and passes requests on to that
+    if not options.takeover:  # it may have to stand by for another engine, and passes requests on to that
         api.start()
-    engine = asyncio.create_task(
-        run_engine(
-            endpoint,
-            namespace,
-            stop=leave,
-            on_ready=ready,
-            lease=lease,
-            takeover=takeover,
-            metrics=metrics,
-            keys=keys,
-            partitions=partitions,
-            replicas=replicas,
-            max_bytes=max_bytes,
-            folder=folder,
-        )
-    )
+    engine = asyncio.create_task(run_engine(endpoint, namespace, stop=leave, on_ready=ready, options=options))
     stopped = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({engine, stopped}, return_when=asyncio.FIRST_COMPLETED)

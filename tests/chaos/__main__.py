@@ -16,7 +16,7 @@ sys.path[0] = str(Path(__file__).parents[1])  # `chaos` and `support` are packag
 from chaos.faults import WEIGHTS
 from chaos.run import Options, competing, run
 from chaos.summary import table
-from jobledger.adapters.engine.run import DEFAULT_LEASE
+from jobledger.adapters.engine.options import DEFAULT_LEASE
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from cluster.conftest import ELECTION, Three, wire
 from jobledger.adapters.engine.clients.beside import make_streams
+from jobledger.adapters.engine.options import EngineOptions
 from jobledger.adapters.engine.run import run_engine
 from jobledger.adapters.feed import stream as feed
 from jobledger.adapters.nats.asking import append, in_stream, jetstream
@@ -35,7 +36,13 @@ def test_all_that_a_namespace_keeps_is_held_by_three(three: Three, names: Names)
         assert await held_by(names.log_stream, names.clusters_stream) == {1}
         stop, ready = asyncio.Event(), asyncio.Event()
         engine = asyncio.create_task(
-            run_engine(three.endpoint, names.namespace, stop=stop, on_ready=ready.set, replicas=3)
+            run_engine(
+                three.endpoint,
+                names.namespace,
+                stop=stop,
+                on_ready=ready.set,
+                options=EngineOptions(replicas=3),
+            )
         )
         await ready.wait()
         await make_streams(connection, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from jobledger.adapters.engine.options import EngineOptions
 from jobledger.adapters.engine.run import run_engine
 from jobledger.adapters.nats.endpoint import Endpoint
 
@@ -24,9 +25,7 @@ def engine(
             NAMESPACE,
             stop=asyncio.Event(),
             on_ready=lambda: world.note("ready", name),
-            lease=lease,
-            partitions=partitions,
-            replicas=replicas,
+            options=EngineOptions(lease=lease, partitions=partitions, replicas=replicas),
         )
 
     return world.node(name, start)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from jobledger.adapters import protocol as p
+from jobledger.adapters.engine.options import EngineOptions
 from jobledger.adapters.engine.run import run_engine
 from jobledger.adapters.link import Link
 from jobledger.adapters.nats.endpoint import Endpoint
@@ -41,10 +42,7 @@ class EngineHarness:
         self.portal: Portal = shared_portal()
         self._endpoint = Endpoint(url)
         self._names = names
-        self._lease = lease
-        self._takeover = takeover
-        self._keys = keys
-        self._partitions = partitions
+        self._options = EngineOptions(lease=lease, takeover=takeover, keys=keys, partitions=partitions)
         self.ready = threading.Event()
         self._task = self.portal.run(self._start())
 
@@ -56,10 +54,7 @@ class EngineHarness:
                 self._names.namespace,
                 stop=self._stop,
                 on_ready=self.ready.set,
-                lease=self._lease,
-                takeover=self._takeover,
-                keys=self._keys,
-                partitions=self._partitions,
+                options=self._options,
             )
         )
 

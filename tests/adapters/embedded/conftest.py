@@ -148,7 +148,6 @@ class Engines:
         *,
         stop: asyncio.Event,
         on_ready: Callable[[], None],
-        takeover: bool,
     ) -> None:
         self.starts += 1
         if self.fails_before_ready:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from jobledger.adapters import protocol as p
+from jobledger.adapters.engine.options import EngineOptions
 from jobledger.adapters.engine.partitions.fleet import look
 from jobledger.adapters.engine.run import run_engine
 from jobledger.adapters.link import Link
@@ -178,7 +179,7 @@ def test_another_number_of_partitions_is_refused(
         link.names.namespace,
         stop=asyncio.Event(),
         on_ready=lambda: None,
-        partitions=COUNT + 1,
+        options=EngineOptions(partitions=COUNT + 1),
     )
     with pytest.raises(StreamSettingsError, match=r"into 4 partitions, not into 5: .* or with 4"):
         shared_portal().run(other, timeout=10)

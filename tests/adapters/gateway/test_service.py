@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobledger.adapters.embedded.start import ensure_server, stop_server
+from jobledger.adapters.engine.options import EngineOptions
 from jobledger.adapters.gateway.hosting import run_engine_with_api
 from jobledger.adapters.gateway.operations import OPERATIONS
 from jobledger.adapters.nats.endpoint import Endpoint
@@ -116,7 +117,13 @@ def test_it_stands_beside_an_engine_on_a_thread_of_its_own(
         stop, ready = asyncio.Event(), asyncio.Event()
         endpoint = Endpoint(nats_server.url)
         running = asyncio.create_task(
-            run_engine_with_api(endpoint, names.namespace, stop=stop, on_ready=ready.set, keys=keys)
+            run_engine_with_api(
+                endpoint,
+                names.namespace,
+                stop=stop,
+                on_ready=ready.set,
+                options=EngineOptions(keys=keys),
+            )
         )
         await asyncio.wait_for(ready.wait(), 10)
         job = (await program.asking("submit", name="a job", tasks=[TASK], encrypt=True))["job"]
