@@ -127,6 +127,7 @@ def stop_server(folder: str | PathLike[str] | None = None) -> bool:
         if pid is not None:
             # Longer than the supervisor itself gives to the engine and nats-server.
             end_process(pid, lambda command: _supervises(command, home), patience=20.0)
+            until = time.monotonic() + 1.0  # its command line is gone some milliseconds before its locks
         elif time.monotonic() > until:
             raise ServerUnavailable(
                 f"{home.path} is in use by a process that cannot be seen from here (in another container or on "
