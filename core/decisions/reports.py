@@ -85,7 +85,8 @@ def reused(job: Job, command: c.ReportReused, now: int) -> list[e.Event]:
 
 def failed(job: Job, command: c.ReportFailed, now: int) -> list[e.Event]:
     task = command.task
-    if already(job, command, TaskState.FAILED.value, *_STOPPED):
+    known = already(job, command, TaskState.FAILED.value, *_STOPPED)
+    if known and job.let_go.get(task) != command.attempt:  # of one that was let go, no failure is in the log
         return []
     check_current(job, command)
     check_error(command.error)

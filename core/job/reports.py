@@ -66,10 +66,12 @@ def canceled(job: Job, event: e.TaskCanceled, at: int) -> None:
 
 def released(job: Job, event: e.TaskReleased, at: int) -> None:
     requeue(job, event, "release")
+    job.let_go[event.task] = event.attempt
 
 
 def expired(job: Job, event: e.LeaseExpired, at: int) -> None:
     requeue(job, event, "expire")
+    job.let_go[event.task] = event.attempt
     job.expiries[event.task] = job.expiries.get(event.task, 0) + 1
     if event.alone:
         job.lost_alone[event.task] = job.lost_alone.get(event.task, 0) + 1

@@ -36,6 +36,7 @@ class Job:
         "halt",
         "id",
         "inputs",
+        "let_go",
         "lost_alone",
         "name",
         "options",
@@ -78,6 +79,8 @@ class Job:
         self.lost_alone: dict[
             int, int
         ] = {}  #: those among them that nothing but the task explains, where not 0
+        #: by task, the last attempt that ended without its runner's word on it: given back, or its lease expired
+        self.let_go: dict[int, int] = {}
         self.claimed_by: dict[int, str] = {}  #: runner of each running task
         self.slots: dict[str, int] = {}  #: how many tasks run, by concurrency key; a key that was seen stays
         self.staged: dict[int, list[Submission]] = {}  #: subtasks of attempts that have not reported yet

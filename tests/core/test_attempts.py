@@ -112,8 +112,8 @@ ENDS: dict[str, set[str]] = {
     "failed": {"failed"},
     "failed, optional": {"failed", "release", "canceled"},
     "canceled": {"failed", "release", "canceled"},
-    "released": {"failed", "release", "canceled"},
-    "expired": {"failed", "release", "canceled"},
+    "released": {"release", "canceled"},  # of a failure the log would know nothing
+    "expired": {"release", "canceled"},
 }
 
 

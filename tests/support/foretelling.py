@@ -119,7 +119,12 @@ REPEATED: dict[type[Any], set[str]] = {
 def _report(oracle: Oracle, command: Any, now: int) -> list[e.Event] | str:
     exists = 0 <= command.task < len(oracle.nodes)
     node = oracle.nodes[command.task] if exists else None
-    if node and node.attempt == command.attempt > 0 and node.state in REPEATED.get(type(command), ()):
+    if (
+        node
+        and node.attempt == command.attempt > 0
+        and node.state in REPEATED.get(type(command), ())
+        and not (node.let_go and isinstance(command, c.ReportFailed))  # it did not end by failing
+    ):
         return []
     if oracle.state in ("none", "deleted"):
         return "unknown_job"

@@ -72,6 +72,7 @@ class Node:
         self.failures = 0
         self.expiries = self.lost_alone = 0
         self.runner = ""
+        self.let_go = False  #: the last attempt ended without a word of its runner on how
         self.retry_at = 0
         self.staged: list[NewTask] = []
         self.result: e.Value | None = None
@@ -284,13 +285,14 @@ class Oracle:
         self._send(node.machine, OF_TASK[type(event)])
         node.state = TASK_STATES[node.machine.current_state_value]
         if isinstance(event, e.TasksClaimed):
-            node.attempt, node.runner = event.attempt, event.runner
+            node.attempt, node.runner, node.let_go = event.attempt, event.runner, False
             return
         if isinstance(event, e.TaskComputed):
             self._add(node, node.staged + ([] if event.subtasks is None else rows(event.subtasks)))
         if isinstance(event, e.TaskComputed | e.TaskReused):
             node.result = event.result
         node.staged, node.request = [], None
+        node.let_go |= isinstance(event, e.TaskReleased | e.LeaseExpired)
         node.failures += isinstance(event, e.AttemptFailed)
         node.expiries += isinstance(event, e.LeaseExpired)
         node.lost_alone += isinstance(event, e.LeaseExpired) and event.alone
