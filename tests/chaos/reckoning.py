@@ -15,14 +15,8 @@ from jobledger.core.codec import encode_commit
 from jobledger.core.lifecycle import JobState
 from jobledger.projections.jobs import JobRow
 from jobledger.projections.jobs.row_fold import RowFold, Step
-from support.log_checks import LogChecks
+from support.log_checks import OUTCOMES, LogChecks
 
-#: how an attempt may have ended of which its runner was told that this report is in the log
-_OUTCOMES: dict[str, tuple[type[e.Event], ...]] = {
-    "ReportComputed": (e.TaskComputed,),
-    "ReportReused": (e.TaskReused,),
-    "ReportFailed": (e.AttemptFailed, e.TaskFailed, e.OptionalTaskFailed, e.TaskCanceled),
-}
 #: what a client may be told about a job, with a number: 1, 1, and how many tasks were rescheduled
 SUBMITTED, CANCELED, RETRIED = "submitted", "canceled", "retried"
 _SHOWN = 20
@@ -159,7 +153,7 @@ class Reckoning:
                     f"{processes[runner]}, and handed to process {owner}"
                 )
         for task, attempt, kind in own.read(notes.ACCEPTED):
-            outcomes = _OUTCOMES.get(kind)
+            outcomes = OUTCOMES.get(kind)
             ended = self._end(task, attempt)
             if outcomes is not None and not isinstance(ended, outcomes):
                 found.append(

@@ -16,7 +16,7 @@ from jobledger.adapters.runner.lease import Lease
 from jobledger.core import commands as c
 from jobledger.core import events as e
 from jobledger.core.lifecycle import JobState
-from support.log_checks import Broken, JobBook, LogChecks
+from support.log_checks import OUTCOMES, Broken, JobBook, LogChecks
 
 from .outcome import Trace
 
@@ -141,8 +141,9 @@ class Invariants:
                 self._is_refused(report, refusal)
             elif not isinstance(report, c.StageSubtasks | c.ReportProgress):
                 book = self.log.books.get(report.job_id)
-                if book is None or (report.task, report.attempt) not in book.ended:
-                    self.broken("acknowledged is in the log", f"{report} was taken and is not in the log")
+                end = None if book is None else book.ended.get((report.task, report.attempt))
+                if not isinstance(end, OUTCOMES.get(type(report).__name__, object)) or end is None:
+                    self.broken("acknowledged is in the log", f"{report} was taken, the log has {end}")
 
     def _is_refused(self, report: c.Report, refusal: p.RefusedReport) -> None:
         if refusal.code not in ("stale", "unknown_job"):

@@ -39,6 +39,14 @@ _OF_AN_ATTEMPT = (
 _AFTER_SETTLED = (e.JobRetried, e.JobDeleted, e.JobErased)
 
 
+#: how an attempt may have ended of which its runner was told that this report is in the log
+OUTCOMES: dict[str, tuple[type[e.Event], ...]] = {
+    "ReportComputed": (e.TaskComputed,),
+    "ReportReused": (e.TaskReused,),
+    "ReportFailed": (e.AttemptFailed, e.TaskFailed, e.OptionalTaskFailed, e.TaskCanceled),
+}
+
+
 class Finding(NamedTuple):
     """Something in the log that must not be there."""
 
