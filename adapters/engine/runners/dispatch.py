@@ -193,6 +193,10 @@ class Dispatcher:
         """How many runners wait."""
         return len(self._waiters)
 
+    def waiting_alike(self, capability: Capability) -> int:
+        """How many runners wait that can run the same."""
+        return len(self._alike.get(capability, ()))
+
     def answer_all(self) -> None:
         for waiter in list(self._waiters.values()):
             self._answer(waiter, False)

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: how often the jobs that an exchange reports on are read before its runner is told to ask again
 _READINGS = 3
+#: so few tasks are not divided among the runners that wait for some: an exchange costs as much as they do
+_FEW = 64
 #: what an answer costs beside the inputs, in bytes a task, rounded up
 _TASK_OVERHEAD = 24
 
@@ -264,7 +266,8 @@ class Exchanges:
             if live.job.expiries:
                 over = ledger.suspects.cut(runner, live, tasks, first=not jobs)
                 exchange.held_back |= not tasks
-            del tasks[_fitting(live, tasks, room) :]
+            others = ledger.dispatcher.waiting_alike(exchange.capability)
+            del tasks[min(_fair(len(tasks), others), _fitting(live, tasks, room)) :]
             claim = c.ClaimTasks(live.job.id, runner, specs, len(tasks), slots, tasks)
             if tasks and ledger.apply(live, claim):
                 jobs.append(hand_out(live, tasks))
@@ -288,6 +291,15 @@ class Exchanges:
                 with contextlib.suppress(Refusal):
                     self._ledger.apply(live, c.ReleaseTask(job.job_id, claimed.task, claimed.attempt, reason))
             self._ledger.refresh(live)
+
+
+def _fair(ready: int, others: int) -> int:
+    """Return how many of the ready tasks a runner is handed while so many others wait for some.
+
+    How many it asks for, it knows from the tasks it ran before: with 4,000 of 1 ms after some of 5 µs, it would have all of
+    them, and the others nothing to do.
+    """
+    return ready if ready <= _FEW else max(_FEW, -(-ready // (others + 1)))
 
 
 def _waits(touched: Touched) -> dict[str, p.Order]:

@@ -159,6 +159,31 @@ def test_a_waiting_runner_is_woken_by_a_submit(engine: EngineHarness, link: Link
     assert refs(reply) == [p.AttemptRef("woken", 0, 1)]
 
 
+@pytest.mark.parametrize(
+    ("ready", "shares"),
+    [(1000, [250, 250, 250, 250]), (200, [64, 64, 64, 8]), (50, [50])],
+    ids=["fairly", "not by ones and twos", "few are for one"],
+)
+def test_what_becomes_ready_is_divided_among_those_who_wait(
+    engine: EngineHarness, link: Link, ready: int, shares: list[int]
+) -> None:
+    """However many each asks for: that says what it ran before, and not how long these take."""
+    runner, others = BareRunner(link), [BareRunner(link) for _ in range(3)]
+    submit(link, task())
+    (root,) = runner.claim()
+
+    async def exchanges() -> list[p.Answer]:
+        waiting = [other.exchanging(limit=4000, wait=1) for other in others]
+        reporting = runner.exchanging(computed(root, *[task()] * ready), limit=4000)
+        return await asyncio.gather(*waiting, reporting)  # in this order, on one connection
+
+    *woken, own = [
+        len(refs(reply)) for reply in shared_portal().run(exchanges()) if isinstance(reply, p.Exchanged)
+    ]
+    assert sorted([own, *woken], reverse=True) == [*shares, *[0] * (4 - len(shares))]
+    assert own == shares[0]
+
+
 def test_a_newer_exchange_of_a_runner_ends_the_one_that_waits(engine: EngineHarness, link: Link) -> None:
     runner = BareRunner(link)
 
