@@ -13,6 +13,7 @@ class Lease:
 
     def __init__(self) -> None:
         self.until = -math.inf  #: by `clock`
+        self._since = -math.inf  #: by `clock`: when it was last renewed after it had been over
         self.on_renewed: Callable[[float], None] | None = None  #: called with `until`
 
     def renewed(self, asked: float, length: float, *, uncounted: bool) -> None:
@@ -23,9 +24,20 @@ class Lease:
         whether it is lost.
         """
         if not uncounted or asked <= self.until:
+            if asked > self.until:
+                self._since = clock()
             self.until = max(self.until, asked + length)
             if self.on_renewed is not None:
                 self.on_renewed(self.until)
+
+    def handed_out(self, asked: float, length: float) -> None:
+        """An answer to a request that left at `asked` handed something out.
+
+        If that answer took so long that the lease was over meanwhile, and is another one by now, it does not cover that: it is
+        over again, until the engine was told of all that is held and has said what of it is lost.
+        """
+        if asked + length < self._since:
+            self.follow(-math.inf)
 
     def follow(self, until: float) -> None:
         """It is made up of others, the first of which ends then."""

@@ -42,6 +42,13 @@ def test_whatever_goes_wrong_in_two_thousand_worlds(half: str) -> None:
     assert acknowledged > 10 * SEEDS  # every one of them was held against the log
 
 
+@pytest.mark.parametrize("seed", [6887])
+def test_a_world_in_which_something_went_wrong_once(seed: int) -> None:
+    """Found by longer runs, and mended since."""
+    outcome = run_seed(seed)
+    assert not outcome.problem, told(outcome)
+
+
 _DIGESTS = """
 import json, sys
 from simulation.running import run_seed

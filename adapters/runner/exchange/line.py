@@ -96,6 +96,8 @@ class Line:
         if flight.recounts:  # what was handed out before comes in any order
             new.sort(key=lambda assignment: (assignment.job_id, assignment.order))
         self.lease.renewed(flight.asked, reply.lease, uncounted=uncounted)
+        if new:
+            self.lease.handed_out(flight.asked, reply.lease)
         self.heartbeat.ensure(reply.lease)
         if self.traffic.draining:
             self.outbox.give_back(new, "the runner is stopping")

@@ -226,3 +226,7 @@ class _PartLease(Lease):
     def renewed(self, asked: float, length: float, *, uncounted: bool) -> None:
         super().renewed(asked, length, uncounted=uncounted)
         self._on_change()
+
+    def handed_out(self, asked: float, length: float) -> None:
+        super().handed_out(asked, length)
+        self._on_change()

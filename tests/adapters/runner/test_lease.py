@@ -44,3 +44,22 @@ def test_where_nothing_is_uncounted_another_begins() -> None:
     lease.renewed(clock() - 2, 1.0, uncounted=False)
     lease.renewed(clock(), LENGTH, uncounted=False)
     assert not lease.over
+
+
+def test_what_took_longer_to_arrive_than_its_lease_is_not_covered_by_the_next_one() -> None:
+    lease, early = Lease(), clock() - 10
+    lease.renewed(early, 1.0, uncounted=False)
+    lease.renewed(clock(), LENGTH, uncounted=False)  # a sign of life was answered before
+    lease.handed_out(early, 1.0)
+    assert lease.over
+    lease.renewed(clock(), LENGTH, uncounted=True)
+    assert lease.over
+    lease.renewed(clock(), LENGTH, uncounted=False)
+    assert not lease.over
+
+
+def test_what_arrives_while_its_lease_lasts_is_covered() -> None:
+    lease, asked = Lease(), clock()
+    lease.renewed(clock(), LENGTH, uncounted=False)
+    lease.handed_out(asked, LENGTH)
+    assert not lease.over
