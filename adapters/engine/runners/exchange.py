@@ -259,6 +259,7 @@ class Exchanges:
         if ledger.suspects.blocks(runner):
             exchange.held_back = True
             return jobs
+        others = ledger.dispatcher.waiting_alike(exchange.capability)
         for live, specs in ledger.suspects.turns(runner, exchange.capability):
             slots = ledger.slots.left(live)
             tasks = live.job.graph.next_ready(specs, limit, slots)
@@ -266,7 +267,6 @@ class Exchanges:
             if live.job.expiries:
                 over = ledger.suspects.cut(runner, live, tasks, first=not jobs)
                 exchange.held_back |= not tasks
-            others = ledger.dispatcher.waiting_alike(exchange.capability)
             del tasks[min(_fair(len(tasks), others), _fitting(live, tasks, room)) :]
             claim = c.ClaimTasks(live.job.id, runner, specs, len(tasks), slots, tasks)
             if tasks and ledger.apply(live, claim):

@@ -153,9 +153,8 @@ class RunningContext(ExecutionContext):
     @property
     def logger(self) -> Logger:
         if self._logger is None:
-            from ..telemetry.kept_lines import (
-                LineKeeper,  # structlog costs 30 ms to import, and most tasks log nothing
-            )
+            # structlog costs 30 ms to import, and most tasks log nothing
+            from ..telemetry.kept_lines import LineKeeper
             from ..telemetry.logs import task_logger
 
             a, equipment = self._assignment, self._equipment
